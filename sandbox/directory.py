@@ -1,0 +1,68 @@
+"""The tenant's objects, as plain dictionaries under Graph's property names, and what Graph never serves beside them."""
+
+from collections import Counter
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from sandbox.certificates import SigningPair
+
+GraphObject = dict[str, Any]
+
+MICROSOFT_GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
+
+
+class Directory:
+    """One tenant's objects; everything that reads or writes them lives elsewhere."""
+
+    def __init__(self, seed: int, tenant_signing_pair: SigningPair) -> None:
+        self.seed = seed
+        self._drawn: Counter[tuple[str, ...]] = Counter()
+        self.tenant_id = self.fixed_id("tenant", "contoso")
+        self.graph_service_principal_id = self.fixed_id("servicePrincipal", "Microsoft Graph")
+        self.applications: dict[str, GraphObject] = {}
+        self.service_principals: dict[str, GraphObject] = {}
+        self.users: dict[str, GraphObject] = {}
+        self.groups: dict[str, GraphObject] = {}
+        self.members: dict[str, set[str]] = {}
+        self.grants: dict[str, GraphObject] = {}
+        self.assignments: dict[str, GraphObject] = {}
+        self.deleted: dict[str, GraphObject] = {}
+        self.secret_values: dict[str, str] = {}
+        """The text of each client secret by its keyId."""
+        self.signing_keys: dict[str, tuple[rsa.RSAPrivateKey, x509.Certificate]] = {}
+        """Private key and certificate by SHA-1 thumbprint in upper-case hex."""
+        self.tenant_signing_certificate = (tenant_signing_pair.private_key, tenant_signing_pair.certificate)
+
+    def fixed_id(self, *key: str) -> str:
+        """Return the GUID that this seed gives to a name: always the same one."""
+        return self._guid(*key)
+
+    def next_id(self, *key: str) -> str:
+        """Return the n-th GUID for a natural key, so that interleaved calls do not change what each one gets."""
+        self._drawn[key] += 1
+        return self._guid(*key, f"#{self._drawn[key]}")
+
+    def _guid(self, *key: str) -> str:
+        digest = sha256("\x1f".join((str(self.seed), *key)).encode()).digest()
+        return str(UUID(bytes=digest[:16], version=4))
+
+    def application_by_client_id(self, app_id: str) -> GraphObject | None:
+        """Find the application with this client ID."""
+        return _find(self.applications, "appId", app_id)
+
+    def service_principal_by_client_id(self, app_id: str) -> GraphObject | None:
+        """Find the service principal with this client ID."""
+        return _find(self.service_principals, "appId", app_id)
+
+    def user_by_upn(self, upn: str) -> GraphObject | None:
+        """Find the user with this user principal name, whatever its case."""
+        return _find(self.users, "userPrincipalName", upn)
+
+
+def _find(objects: dict[str, GraphObject], name: str, value: str) -> GraphObject | None:
+    wanted = value.casefold()
+    return next((found for found in objects.values() if str(found.get(name) or "").casefold() == wanted), None)

@@ -1,0 +1,103 @@
+"""The tenant as its services see it: one clock, one directory, one vault, one mailbox, one record of calls."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from sandbox.calls import CallLog
+from sandbox.certificates import make_signing_pair
+from sandbox.clock import Clock
+from sandbox.directory import Directory
+from sandbox.mailbox import Mailbox
+from sandbox.seed import seed_directory
+from sandbox.vault_secrets import VaultSecrets
+
+Presets = Literal["application", "template", "none"]
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where each service answers, without a path; the host is known once it has started."""
+
+    graph: str
+    authority: str
+    vault: str
+    control: str
+    identity: str
+    host: str | None = None
+
+    @property
+    def vault_resource(self) -> str:
+        """Return the resource of the vault's challenge: azure-keyvault-secrets wants the host to end in `.` + it."""
+        return self.vault.replace("//127.0.0.1", "//0.0.1")
+
+
+@dataclass
+class Switches:
+    """What a test may choose between, where the real service leaves it open (graph-contract 6 and 7)."""
+
+    presets: Presets = "application"
+    """Where a template's URLs are found: on the new application, in beta configurationUris alone, or nowhere."""
+    deleted_names_reserved: bool = True
+    """Whether a soft-deleted application keeps its uniqueName and identifierUris."""
+
+
+class Tokens(Protocol):
+    """What Graph and the vault need from the token service."""
+
+    def verify(self, token: str, audience: str) -> Mapping[str, Any]:
+        """Return the claims of a good access token for that audience; raises ValueError with the reason."""
+        ...
+
+
+class VendorSides(Protocol):
+    """What the control plane needs from the vendors' own sides."""
+
+    async def collect(self, vendor: str, instance: str) -> dict[str, Any]:
+        """Let that side read its mail, collect, set itself up and acknowledge."""
+        ...
+
+    async def sign_in(self, vendor: str, instance: str, user: str) -> dict[str, Any]:
+        """Sign a person in at that vendor."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything that was handed off."""
+        ...
+
+
+class SandboxTenant:
+    """Everything the services share; `reset` brings it back to the seed."""
+
+    tokens: Tokens
+    """Set by the token service when the services start."""
+
+    def __init__(self, seed: int, urls: Urls, rate: float = 1.0) -> None:
+        self.seed = seed
+        self.urls = urls
+        self.clock = Clock(rate)
+        self.calls = CallLog(self.clock)
+        self.vendors: VendorSides | None = None
+        self.on_reset: list[Callable[[], Awaitable[None]]] = []
+        """What must be emptied too: storage queues and tables."""
+        # Dated generously: the tenant's own key outlives every journey of the sandbox's clock.
+        now = datetime.now(UTC)
+        self._signing_pair = make_signing_pair("accounts.accesscontrol.windows.net", now, now + timedelta(days=36500))
+        self._seed()
+
+    def _seed(self) -> None:
+        self.directory = seed_directory(Directory(self.seed, self._signing_pair))
+        self.mailbox = Mailbox()
+        self.vault = VaultSecrets(self.clock)
+        self.switches = Switches()
+
+    async def reset(self) -> None:
+        """Bring tenant, vault, mailbox, vendors, calls and clock back to the seed, then whatever else asked for it."""
+        self.clock.reset()
+        self._seed()
+        if self.vendors is not None:
+            self.vendors.reset()
+        for empty in self.on_reset:
+            await empty()
+        self.calls.reset()
