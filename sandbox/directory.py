@@ -1,5 +1,6 @@
 """The tenant's objects, as plain dictionaries under Graph's property names, and what Graph never serves beside them."""
 
+from base64 import urlsafe_b64encode
 from collections import Counter
 from hashlib import sha256
 from typing import Any
@@ -23,6 +24,8 @@ class Directory:
         self._drawn: Counter[tuple[str, ...]] = Counter()
         self.tenant_id = self.fixed_id("tenant", "contoso")
         self.graph_service_principal_id = self.fixed_id("servicePrincipal", "Microsoft Graph")
+        self.identity_service_principal_id = self.fixed_id("servicePrincipal", "gatehouse")
+        self.identity_client_id = self.fixed_id("clientId", "gatehouse")
         self.applications: dict[str, GraphObject] = {}
         self.service_principals: dict[str, GraphObject] = {}
         self.users: dict[str, GraphObject] = {}
@@ -31,6 +34,9 @@ class Directory:
         self.grants: dict[str, GraphObject] = {}
         self.assignments: dict[str, GraphObject] = {}
         self.deleted: dict[str, GraphObject] = {}
+        self.deleted_with: dict[str, tuple[list[GraphObject], list[GraphObject]]] = {}
+        """Assignments and grants that went with a deleted service principal and come back with it."""
+        self.owners: dict[str, list[str]] = {}
         self.secret_values: dict[str, str] = {}
         """The text of each client secret by its keyId."""
         self.signing_keys: dict[str, tuple[rsa.RSAPrivateKey, x509.Certificate]] = {}
@@ -45,6 +51,12 @@ class Directory:
         """Return the n-th GUID for a natural key, so that interleaved calls do not change what each one gets."""
         self._drawn[key] += 1
         return self._guid(*key, f"#{self._drawn[key]}")
+
+    def opaque_id(self, *key: str) -> str:
+        """Return the n-th URL-safe identifier for a natural key, of the kind that assignments and grants have."""
+        self._drawn[key] += 1
+        digest = sha256("\x1f".join((str(self.seed), *key, f"#{self._drawn[key]}")).encode()).digest()
+        return urlsafe_b64encode(digest).decode().rstrip("=")
 
     def _guid(self, *key: str) -> str:
         digest = sha256("\x1f".join((str(self.seed), *key)).encode()).digest()
