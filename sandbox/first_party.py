@@ -90,15 +90,3 @@ def add_identity(directory: Directory, service_principal: GraphObject, created: 
             "resourceDisplayName": "Microsoft Graph",
             "resourceId": directory.graph_service_principal_id,
         }
-
-
-def permissions_of(directory: Directory, service_principal_id: str, resource_id: str) -> list[str]:
-    """Return the values of the app roles a service principal holds on a resource: the `roles` of its tokens."""
-    roles = {role["id"]: role["value"] for role in directory.service_principals[resource_id]["appRoles"]}
-    return sorted(
-        roles[assignment["appRoleId"]]
-        for assignment in directory.assignments.values()
-        if assignment["principalId"] == service_principal_id
-        and assignment["resourceId"] == resource_id
-        and roles.get(assignment["appRoleId"])
-    )

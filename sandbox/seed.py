@@ -77,8 +77,9 @@ def _people(directory: Directory) -> list[GraphObject]:
 
 
 def _unused_name(random: Random, names: set[str]) -> tuple[str, str, str]:
+    given_names, surnames = GIVEN_NAMES.split(), SURNAMES.split()
     while True:
-        given, surname = random.choice(GIVEN_NAMES), random.choice(SURNAMES)
+        given, surname = random.choice(given_names), random.choice(surnames)
         local = f"{given}.{surname}".lower()
         if local not in names:
             names.add(local)
