@@ -1,0 +1,56 @@
+"""python -m sandbox.host --app DIR --port P --certfile FILE --keyfile FILE [--enable-auth] [--end-with-stdin]."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from sandbox.host.host_json import HostJsonError
+from sandbox.host.index import AppError
+from sandbox.host.server import serve
+
+_MASTER_KEY = "SANDBOX_HOST_MASTER_KEY"
+
+
+def main() -> int:
+    """Serve one app folder; the environment holds the app's settings."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.host", description=__doc__)
+    parser.add_argument("--app", type=Path, required=True, help="folder with function_app.py and host.json")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--certfile", type=Path, required=True)
+    parser.add_argument("--keyfile", type=Path, required=True)
+    parser.add_argument(
+        "--enable-auth", action="store_true", help=f"ask for function keys; master key in {_MASTER_KEY}"
+    )
+    parser.add_argument(
+        "--end-with-stdin", action="store_true", help="stop when standard input ends, as its starter does"
+    )
+    arguments = parser.parse_args()
+    master_key = os.environ.pop(_MASTER_KEY, None)
+    if arguments.enable_auth and not master_key:
+        parser.error(f"--enable-auth needs the master key in the environment as {_MASTER_KEY}.")
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # Storage polls several times a second, and the SDK tells each one.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    if arguments.end_with_stdin:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    files = [path.resolve() for path in (arguments.app, arguments.certfile, arguments.keyfile)]
+    try:
+        asyncio.run(serve(files[0], arguments.port, files[1], files[2], master_key if arguments.enable_auth else None))
+    except (AppError, HostJsonError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
