@@ -73,6 +73,12 @@ CATALOGUE: dict[int, Catalogued] = {
         "tenant.",
     ),
     500031: Catalogued("invalid_request", 400, "Cannot find signing certificate configured."),
+    500112: Catalogued(
+        "invalid_grant",
+        400,
+        "The reply address '{uri}' does not match the reply address provided when requesting Authorization code.",
+    ),
+    500113: Catalogued("invalid_request", 400, "No reply address is registered for the application."),
     501481: Catalogued(
         "invalid_grant",
         400,

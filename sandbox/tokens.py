@@ -6,6 +6,7 @@ The key outlives a reset of the tenant for the same reason: a cached token stays
 
 import base64
 import hashlib
+import secrets
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -19,13 +20,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from jwt.algorithms import RSAAlgorithm
 
+from sandbox.tenant import SandboxTenant
+
 # Entra draws 60 to 90 minutes (learn.microsoft.com/entra/identity-platform/access-tokens#token-lifetime).
 ACCESS_TOKEN_SECONDS = 3599
 # A managed identity's token lives 24 hours (learn.microsoft.com/azure/app-service/overview-managed-identity).
 MANAGED_IDENTITY_TOKEN_SECONDS = 86399
 
 
-class TokenError(Exception):
+class TokenError(ValueError):
     """A token this tenant did not sign, or not for this resource, or no longer."""
 
 
@@ -34,6 +37,8 @@ class TokenService:
 
     def __init__(self, tenant_id: str) -> None:
         self.tenant_id = tenant_id
+        self.identity_header = secrets.token_urlsafe(24)
+        """What App Service puts into IDENTITY_HEADER, so that only the app itself gets its identity's tokens."""
         self.private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.certificate = _self_signed("accounts.accesscontrol.windows.net", self.private_key)
         # Entra's key id is the SHA-1 thumbprint of the certificate (RFC 7517 section 4.5 leaves the form open).
@@ -114,6 +119,15 @@ class TokenService:
             )
         except jwt.InvalidTokenError as problem:
             raise TokenError(f"Expected a valid token of this tenant for {audience}, found: {problem}") from problem
+
+
+def tokens_of(tenant: SandboxTenant) -> TokenService:
+    """The tenant's one token service, made when the first of its services asks."""
+    known = getattr(tenant, "tokens", None)
+    if not isinstance(known, TokenService):
+        known = TokenService(tenant.directory.tenant_id)
+        tenant.tokens = known
+    return known
 
 
 def pairwise_subject(tenant_id: str, client_id: str, object_id: str) -> str:
