@@ -201,7 +201,7 @@ def handoff_of(
         owner=owner,
         tenant_id=provider.tenant_id,
         values=tuple(
-            Value(told.labels[name], available[name], files.get(name))
+            Value(told.fields[name], available[name], files.get(name))
             for name in told.deliver
             if name != "client_secret"
         ),
@@ -211,7 +211,7 @@ def handoff_of(
             if name in parameters
         ),
         credential=credential,
-        secret_label=told.labels["client_secret"] if "client_secret" in told.deliver else None,
+        secret_label=told.fields["client_secret"] if "client_secret" in told.deliver else None,
         plain=told.plain and plain_allowed,
         steps=tuple(told.steps),
         provisioning=profile.people.provisioning,
@@ -304,7 +304,7 @@ def read_code(text: str) -> str | None:
 
 
 def hash_code(code: str, salt: str) -> str:
-    """What the ledger keeps of a code: slow enough (4 MB, some 10 ms) that a stolen row is no code for years."""
+    """What the ledger keeps of a code: slow enough (4 MB, some 20 ms) that a stolen row is no code for years."""
     return hashlib.scrypt(code.encode(), salt=salt.encode(), n=2**12, r=8, p=1, dklen=32).hex()
 
 

@@ -1,0 +1,49 @@
+"""Send mails: our own value becomes MIME, and a function that was handed in posts it."""
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from sso.letters import Mail
+
+_log = logging.getLogger(__name__)
+
+
+class Mailer:
+    """Sends mails from one mailbox; `post` takes the base64 of a MIME message (graph-contract section 12)."""
+
+    def __init__(self, sender: str, post: Callable[[bytes], Awaitable[None]]) -> None:
+        """Keep who sends and how."""
+        self._sender = sender
+        self._post = post
+
+    async def send(self, mail: Mail) -> None:
+        """Send one mail; 202 means taken, not delivered, and a repeat after a cut answer sends it twice."""
+        await self._post(base64.b64encode(mime(mail, self._sender)))
+        _log.info("Sent the mail with reference %s.", mail.reference)
+
+
+def mime(mail: Mail, sender: str) -> bytes:
+    """A mail as MIME: text and HTML as alternatives, attachments beside them.
+
+    Subject and addresses are the only headers that hold anything from outside, and the header registry encodes them.
+    """
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address(addr_spec=sender)
+    message["To"] = tuple(Address(addr_spec=address) for address in mail.to)
+    if mail.cc:
+        message["Cc"] = tuple(Address(addr_spec=address) for address in mail.cc)
+    if mail.reply_to:
+        message["Reply-To"] = tuple(Address(addr_spec=address) for address in mail.reply_to)
+    message["Subject"] = mail.subject
+    message["X-Gatehouse-Reference"] = mail.reference
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers to a mailbox nobody reads
+    message.set_content(mail.text)
+    message.add_alternative(mail.html, subtype="html")
+    for attachment in mail.attachments:
+        maintype, _, subtype = attachment.content_type.partition("/")
+        message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
+    return message.as_bytes()

@@ -1,0 +1,398 @@
+"""What each mail says and to whom, as values; `clients/render.py` puts them into words from `templates/`.
+
+Addresses come from the directory, a vendor's profile or the settings, never from a request. Text from a request is one
+line, bounded, and stands in bodies only; a secret stands in a mail only where `compose_handoff` is given one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from sso.errors import Reason, Refused
+from sso.handoff import Handoff, Page, one_line, reference_of
+from sso.handoff import facts_of as handoff_facts
+from sso.model import Key, OperationId, Principal, Secret
+
+Folder = Literal[
+    "handoff_to_owner",
+    "handoff_to_vendor",
+    "code",
+    "page_locked",
+    "page_problem",
+    "owner_changed",
+    "operation_failed",
+    "consent_needed",
+]
+LONGEST_PROBLEM = 2000  # characters of a vendor's report; more belongs into a conversation
+LONGEST_SUBJECT = 250
+_PROVISIONING = {
+    "just-in-time": "{vendor} creates a person's account by itself at the first sign-in; add nobody by hand.",
+    "manual": "{vendor} creates no accounts by itself: add each person there by hand before the first sign-in.",
+    "scim": "Accounts at {vendor} are created by provisioning (SCIM); add nobody by hand.",
+}
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A finished mail; its bodies are not printed, because a plain hand-off holds a secret."""
+
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    reply_to: tuple[str, ...]
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    attachments: tuple[Attachment, ...]
+    reference: str
+
+    def __post_init__(self) -> None:
+        """Refuse whatever could write a header of its own."""
+        for name, value in (("subject", self.subject), ("reference", self.reference)):
+            if one_line(value, LONGEST_SUBJECT) != value:
+                raise Refused(
+                    Reason(
+                        name,
+                        f"A mail's {name} must be one line of at most {LONGEST_SUBJECT} characters without control "
+                        "characters; found others. Correct the name in the vendor's profile.",
+                    )
+                )
+        for address in (*self.to, *self.cc, *self.reply_to):
+            if one_line(address) != address or address.count("@") != 1 or any(mark in address for mark in ' ,;<>"()'):
+                raise Refused(
+                    Reason(
+                        "address",
+                        "A mail must go to plain addresses such as support@vendor.com; found something else. Correct "
+                        "the address in the directory or the vendor's profile.",
+                    )
+                )
+        if not self.to:
+            raise Refused(Reason("address", "A mail must go to somebody; found no address."))
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What one mail says: the folder of its templates, their values, and who gets it."""
+
+    folder: Folder
+    to: tuple[str, ...]
+    reference: str
+    values: Mapping[str, object]
+    cc: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    secret: Secret | None = None  # of a plain hand-off, opened only when the mail is rendered
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """Who we are to those who read a mail."""
+
+    name: str
+    mail_sender: str
+    tenant_id: str
+    operators: str
+
+    @property
+    def domain(self) -> str:
+        """The domain that our mails come from."""
+        return self.mail_sender.rpartition("@")[2]
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Where mail for an owner goes, and why it is not the owner's own address."""
+
+    address: str
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asked, as the request claims; nobody checked it."""
+
+    requested_by: str | None = None
+    ticket: str | None = None
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """The lines that a mail shows."""
+        claim = one_line(self.requested_by or "")
+        ticket = one_line(self.ticket or "")
+        return (
+            *([("Requested by", f"{claim} (as the request says)")] if claim else []),
+            *([("Ticket", ticket)] if ticket else []),
+        )
+
+
+def recipient_of(owner: Principal | None, organisation: Organisation) -> Recipient:
+    """The owner's address; where the owner is gone, disabled or without mail, the operators' and the reason."""
+    if owner is None:
+        why = "The owner of this application is no longer in the directory"
+    elif not owner.enabled:
+        why = f"The owner of this application, {one_line(owner.name)}, is disabled"
+    elif owner.address is None:
+        why = f"The owner of this application, {one_line(owner.name)}, has no mail address"
+    else:
+        return Recipient(owner.address)
+    return Recipient(organisation.operators, f"{why}, so this mail came to you. Name another owner.")
+
+
+def compose_handoff(
+    handoff: Handoff,
+    *,
+    organisation: Organisation,
+    owner: Principal | None,
+    page_url: str,
+    valid_until: datetime,
+    asked: Asked | None = None,
+    secret: Secret | None = None,
+) -> Letter:
+    """The hand-off's mail: the link and every public value, never the code.
+
+    `secret` is given only for a plain hand-off, which profile and setting both allow; raises `ValueError` otherwise.
+    """
+    if (secret is not None) != (handoff.plain and handoff.secret_label is not None):
+        msg = f"the hand-off of {handoff.key} holds a secret in the mail exactly where its profile and setting say so"
+        raise ValueError(msg)
+    recipient = recipient_of(owner, organisation)
+    reference = reference_of(handoff_facts(handoff))
+    values: dict[str, object] = {
+        **_application(handoff.key, handoff.vendor, organisation),
+        "facts": (
+            ("Vendor", handoff.vendor),
+            ("Instance", handoff.key.instance),
+            ("Reference", reference),
+            ("Organisation", f"{organisation.name} ({organisation.domain})"),
+            # Once only: where a field of the vendor has this very name, the value stands beside the field.
+            *([] if any(v.label == "Tenant ID" for v in handoff.values) else [("Tenant ID", handoff.tenant_id)]),
+            *handoff.parameters,
+        ),
+        "told": tuple((v.label, f"see the attached file {v.file}" if v.file else v.text) for v in handoff.values),
+        "secret_label": handoff.secret_label,
+        "steps": handoff.steps,
+        "guide": handoff.guide,
+        "page_url": page_url,
+        "valid_until": moment(valid_until),
+        "reference": reference,
+    }
+    files = tuple(
+        Attachment(v.file, "application/x-x509-ca-cert", v.text.encode("ascii")) for v in handoff.values if v.file
+    )
+    if handoff.to == "vendor":
+        if handoff.contact is None:
+            msg = f"the profile of {handoff.key} names no contact for its hand-off"
+            raise ValueError(msg)
+        return Letter(
+            "handoff_to_vendor",
+            (handoff.contact,),
+            reference,
+            {**values, "code_by_mail": handoff.code_to is not None, "reply_to": recipient.address},
+            cc=(recipient.address,),
+            reply_to=(recipient.address,),
+            attachments=files,
+            secret=secret,
+        )
+    return Letter(
+        "handoff_to_owner",
+        (recipient.address,),
+        reference,
+        {
+            **values,
+            "why": recipient.why,
+            "try_url": handoff.try_url,
+            "provisioning": _PROVISIONING[handoff.provisioning].format(vendor=handoff.vendor),
+            "asked": (asked or Asked()).facts,
+        },
+        attachments=files,
+        secret=secret,
+    )
+
+
+def compose_code(
+    handoff: Handoff, *, organisation: Organisation, owner: Principal | None, code: str, valid_until: datetime
+) -> Letter:
+    """The code's mail, which goes another way than the link: to the owner, or to a second person at the vendor."""
+    recipient = recipient_of(owner, organisation)
+    reference = reference_of(handoff_facts(handoff))
+    to_vendor = handoff.to == "vendor" and handoff.code_to is not None
+    return Letter(
+        "code",
+        (handoff.code_to if to_vendor and handoff.code_to else recipient.address,),
+        reference,
+        {
+            **_application(handoff.key, handoff.vendor, organisation),
+            "facts": (
+                ("Vendor", handoff.vendor),
+                ("Instance", handoff.key.instance),
+                ("Reference", reference),
+                ("Code", code),
+            ),
+            "why": None if to_vendor else recipient.why,
+            "pass_on_to": handoff.contact if handoff.to == "vendor" and not to_vendor else None,
+            "second_person": to_vendor,
+            "valid_until": moment(valid_until),
+            "reference": reference,
+        },
+        reply_to=(recipient.address,) if to_vendor else (),
+    )
+
+
+def compose_page_locked(page: Page, vendor: str, *, organisation: Organisation, owner: Principal | None) -> Letter:
+    """Tell the owner that five wrong codes locked a page, and what was seen on it before."""
+    recipient = recipient_of(owner, organisation)
+    return Letter(
+        "page_locked",
+        (recipient.address,),
+        page.reference,
+        {
+            **_page(page, vendor, organisation),
+            "why": recipient.why,
+            "collected": moment(page.collected) if page.collected else None,
+        },
+    )
+
+
+def compose_page_problem(
+    page: Page, vendor: str, text: str, *, organisation: Organisation, owner: Principal | None
+) -> Letter:
+    """Pass on to the owner what somebody with link and code wrote: bounded, and marked line by line as theirs."""
+    recipient = recipient_of(owner, organisation)
+    lines = tuple(one_line(line, LONGEST_PROBLEM) for line in text[:LONGEST_PROBLEM].splitlines())
+    return Letter(
+        "page_problem",
+        (recipient.address,),
+        page.reference,
+        {**_page(page, vendor, organisation), "why": recipient.why, "lines": lines},
+    )
+
+
+def compose_owner_changed(
+    key: Key,
+    vendor: str,
+    *,
+    organisation: Organisation,
+    old_owner: Principal,
+    new_owner: Principal,
+    operation: OperationId,
+    asked: Asked | None = None,
+) -> Letter:
+    """Tell the old owner who owns the application now, so that nobody takes one over in silence."""
+    recipient = recipient_of(old_owner, organisation)
+    return Letter(
+        "owner_changed",
+        (recipient.address,),
+        operation,
+        {
+            **_application(key, vendor, organisation),
+            "why": recipient.why,
+            "facts": (
+                ("Vendor", vendor),
+                ("Instance", key.instance),
+                ("New owner", f"{one_line(new_owner.name)} ({new_owner.address or new_owner.object_id})"),
+                ("Operation", operation),
+                *(asked or Asked()).facts,
+            ),
+            "reference": operation,
+        },
+    )
+
+
+def compose_operation_failed(
+    key: Key | None,
+    vendor: str | None,
+    *,
+    organisation: Organisation,
+    owner: Principal | None,
+    operation: OperationId,
+    kind: str,
+    reasons: Sequence[Reason],
+    asked: Asked | None = None,
+) -> Letter:
+    """Tell the owner, or the operators where there is no application, why an operation failed and what to do."""
+    recipient = recipient_of(owner, organisation) if key is not None else Recipient(organisation.operators)
+    return Letter(
+        "operation_failed",
+        (recipient.address,),
+        operation,
+        {
+            **_application(key, vendor or "Gatehouse", organisation),
+            "why": recipient.why,
+            "facts": (
+                *([("Vendor", vendor)] if vendor else []),
+                *([("Instance", key.instance)] if key else []),
+                ("Operation", operation),
+                ("Kind", kind),
+                *(asked or Asked()).facts,
+            ),
+            "reasons": tuple((one_line(reason.field), one_line(reason.detail, 1000)) for reason in reasons),
+            "replay": f"POST /api/operations/{operation}/replay",
+            "reference": operation,
+        },
+    )
+
+
+def compose_consent_needed(
+    key: Key,
+    vendor: str,
+    *,
+    organisation: Organisation,
+    owner: Principal | None,
+    operation: OperationId,
+    scopes: Sequence[str],
+    consent_url: str,
+) -> Letter:
+    """Send the owner the address where an administrator consents for everyone, which Gatehouse may not do here."""
+    recipient = recipient_of(owner, organisation)
+    return Letter(
+        "consent_needed",
+        (recipient.address,),
+        operation,
+        {
+            **_application(key, vendor, organisation),
+            "why": recipient.why,
+            "facts": (
+                ("Vendor", vendor),
+                ("Instance", key.instance),
+                ("Operation", operation),
+                ("Permissions", ", ".join(scopes)),
+                ("Consent", consent_url),
+            ),
+            "consent_url": consent_url,
+            "reference": operation,
+        },
+    )
+
+
+def moment(instant: datetime) -> str:
+    """An instant as mails and pages write it."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _application(key: Key | None, vendor: str, organisation: Organisation) -> dict[str, object]:
+    """What every mail names."""
+    return {
+        "organisation": organisation.name,
+        "domain": organisation.domain,
+        "vendor": vendor,
+        "application": key.display_name(vendor) if key is not None else vendor,
+        "address": str(key) if key is not None else "",
+    }
+
+
+def _page(page: Page, vendor: str, organisation: Organisation) -> dict[str, object]:
+    """What a mail about a page names."""
+    return {
+        **_application(page.key, vendor, organisation),
+        "facts": (("Vendor", vendor), ("Instance", page.key.instance), ("Reference", page.reference)),
+        "reference": page.reference,
+    }
