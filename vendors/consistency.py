@@ -9,19 +9,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from vendors.addresses import names_in, same_mailbox
+from vendors.addresses import PLACEHOLDER, names_in, same_mailbox
 
 Path = tuple[str | int, ...]
 Contradiction = tuple[Path, object, str]
 
 NON_GALLERY_TEMPLATE = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 
-_DELIVERED_BY_SAML_ONLY = ("metadata_url", "certificate_base64", "certificate_pem", "login_url", "logout_url")
-_DELIVERED_BY = {
-    "saml": (*_DELIVERED_BY_SAML_ONLY, "entra_identifier", "tenant_id", "client_id", "user_access_url"),
+_CERTIFICATE_CARRIERS = ("metadata_url", "certificate_base64", "certificate_pem")
+_DELIVERED_BY: Mapping[str, tuple[str, ...]] = {
+    "saml": (
+        *_CERTIFICATE_CARRIERS,
+        *("login_url", "logout_url", "entra_identifier", "tenant_id", "client_id", "user_access_url"),
+    ),
     "oidc": ("tenant_id", "client_id", "client_secret", "discovery_url", "user_access_url"),
 }
-_CERTIFICATE_CARRIERS = ("metadata_url", "certificate_base64", "certificate_pem")
+_KNOWN = {value for values in _DELIVERED_BY.values() for value in values}  # others are the fields' own problem
 # A hand-off mail begins with lines of these names, and a reader finds values by name.
 _MAIL_LINES = ("vendor", "instance", "reference", "page", "code")
 
@@ -69,7 +72,7 @@ def _source(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
                     "template",
                     "needs a gallery source: an ordinary registration comes without values; list them",
                 )
-    elif "source" in profile and "gallery" not in source and "template_id" not in source:
+    elif "source" in profile and source.get("gallery") is None and source.get("template_id") is None:
         yield (
             ("source",),
             profile["source"],
@@ -97,7 +100,7 @@ def _placeholders(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
             if name not in declared:
                 yield path, template, f"uses {{{name}}}, which no parameter declares; add [parameters.{name}]"
     for name in declared:
-        if name not in used:
+        if name not in used and PLACEHOLDER.fullmatch(f"{{{name}}}"):
             yield (
                 ("parameters", name),
                 declared[name],
@@ -113,13 +116,13 @@ def _sign_in(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
             ("instances",),
             profile.get("instances", "many"),
             (
-                f'must be "one": the identifier {fixed[0]} is fixed and exists once per tenant; write instances ='
+                f'must be "one": the identifier {fixed[0]!r} is fixed and exists once per tenant; write instances ='
                 ' "one", or put a placeholder into the identifier'
             ),
         )
-    if saml.get("initiated_by") == "sp" and "sign_on_url" not in saml:
+    if saml.get("initiated_by") == "sp" and saml.get("sign_on_url") is None:
         yield ("saml", "initiated_by"), "sp", "needs sign_on_url, the vendor's page where a sign-in begins; add it"
-    if saml.get("initiated_by") == "idp" and "sign_on_url" in saml:
+    if saml.get("initiated_by") == "idp" and saml.get("sign_on_url") is not None:
         yield (
             ("saml", "sign_on_url"),
             saml["sign_on_url"],
@@ -154,13 +157,14 @@ def _addressee(handoff: Mapping[str, Any]) -> Iterator[Contradiction]:
 
 
 def _delivery(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
-    handoff, protocol = _table(profile, "handoff"), profile.get("protocol")
+    handoff, protocol = _table(profile, "handoff"), str(profile.get("protocol"))
+    fitting = _DELIVERED_BY.get(protocol, tuple(_KNOWN))
     delivered = _texts(handoff, "deliver")
     values = [value for _, value in delivered]
     for index, value in delivered:
-        if isinstance(protocol, str) and protocol in _DELIVERED_BY and value not in _DELIVERED_BY[protocol]:
-            allowed = ", ".join(_DELIVERED_BY[protocol])
-            yield ("handoff", "deliver", index), value, f"is no value of protocol {protocol}; choose from {allowed}"
+        if value in _KNOWN and value not in fitting:
+            choice = ", ".join(fitting)
+            yield ("handoff", "deliver", index), value, f"is no value of protocol {protocol}; choose from {choice}"
     if values and protocol == "saml" and not set(values) & set(_CERTIFICATE_CARRIERS):
         carriers = ", ".join(_CERTIFICATE_CARRIERS)
         yield ("handoff", "deliver"), values, f"gives the vendor no signing certificate; add one of {carriers}"
@@ -170,7 +174,7 @@ def _delivery(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
             for needed in ("client_id", "client_secret")
             if values and needed not in values
         )
-        if "user_access_url" in values and "sign_on_url" not in _table(profile, "oidc"):
+        if "user_access_url" in values and _table(profile, "oidc").get("sign_on_url") is None:
             yield (
                 ("handoff", "deliver", values.index("user_access_url")),
                 "user_access_url",
@@ -183,7 +187,7 @@ def _delivery(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
 
 def _labels(labels: Mapping[str, Any], delivered: list[str]) -> Iterator[Contradiction]:
     for value in delivered:
-        if value not in labels:
+        if value not in labels and value in _KNOWN:
             yield (
                 ("handoff", "fields", value),
                 None,
@@ -198,7 +202,7 @@ def _labels(labels: Mapping[str, Any], delivered: list[str]) -> Iterator[Contrad
             continue
         folded = label.casefold()
         if folded in seen:
-            yield path, label, f"is the name of {seen[folded]} too; fields are told apart by name, so use two"
+            yield path, label, f"is the name of {seen[folded]!r} too; fields are told apart by name, so use two"
         if folded in _MAIL_LINES or (folded == "tenant id" and value != "tenant_id"):
             yield path, label, "is the name of another line of the mail; use a longer name of the vendor's field"
         seen[folded] = value

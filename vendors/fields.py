@@ -1,11 +1,10 @@
 """The scalar types of a profile: each checks its own text and tells an editor, through the schema, what it takes."""
 
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from vendors import addresses
@@ -27,8 +26,8 @@ def _checked(problem_of: Callable[[str], str | None]) -> AfterValidator:
 
 
 def unprintable(text: str) -> str | None:
-    """Return the first control, format (bidi among them), surrogate or line-breaking character, or None."""
-    return next((c for c in text if unicodedata.category(c)[0] == "C" or unicodedata.category(c) in ("Zl", "Zp")), None)
+    """Return the first character that breaks, hides or turns text (control, bidi, odd spaces, surrogates), or None."""
+    return next((character for character in text if not character.isprintable()), None)
 
 
 def _line_problem(longest: int) -> Callable[[str], str | None]:
@@ -96,4 +95,3 @@ TemplateId = Annotated[str, _checked(_template_id_problem), _text(36, format="uu
 Scope = Annotated[str, _checked(_scope_problem), _text(100, pattern="^[A-Za-z][A-Za-z0-9._-]*$")]
 ParameterName = Annotated[str, _checked(_parameter_name_problem), _text(32, pattern=f"^{PARAMETER_NAME}$")]
 Pattern = Annotated[str, _checked(pattern_problem), _text(200, format="regex")]
-Days = Annotated[int, Field(ge=1)]

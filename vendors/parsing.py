@@ -27,6 +27,7 @@ from vendors.profile import (
 
 LONGEST_FILE = 64 * 1024  # a profile has about 2 KiB
 
+_NO_KEYS = ("<list>", "<template>", "<gallery>", "<registration>", "[key]")  # how pydantic names a union's member
 _TABLES: Mapping[str, type[BaseModel]] = {
     "oidc": Oidc,
     "secret": SecretPolicy,
@@ -104,11 +105,10 @@ def _problem(model: type[BaseModel], line: dict[str, Any]) -> Problem:
     location: tuple[str | int, ...] = line["loc"]
     kind: str = line["type"]
     context: Mapping[str, Any] = line.get("ctx") or {}
-    path = [part for part in location if not str(part).startswith("<")]
+    path = [part for part in location if part not in _NO_KEYS] or list(location)
     found = "" if kind in ("missing", "extra_forbidden") or line["input"] is None else _shown(line["input"])
-    key = str(path[-1]) if path else ""
     sentences = {
-        "missing": f"is required; add {key}",
+        "missing": f"is required; add {_joined(path[-1:])}",
         "extra_forbidden": f"is no key of the schema; {_instead(model, path)}",
         "string_type": "must be text; put it in quotes",
         "int_type": "must be a whole number, without quotes",
@@ -131,7 +131,8 @@ def _problem(model: type[BaseModel], line: dict[str, Any]) -> Problem:
 
 def _joined(path: list[str | int]) -> str:
     """Return the key path as a person writes it: oidc.redirect_uris[0]."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    keys = (part if isinstance(part, int) or re.fullmatch(r"[\w-]+", part, re.ASCII) else repr(part) for part in path)
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
 
 
 def _shown(found: object) -> str:
@@ -143,7 +144,7 @@ def _instead(model: type[BaseModel], path: list[str | int]) -> str:
     """Name the key that was meant, or the keys that there are."""
     key = str(path[-1])
     if path[0] in ("saml", "oidc") and len(path) == 1:
-        return f'protocol = "{"oidc" if key == "saml" else "saml"}" has no table [{key}], remove it or correct protocol'
+        return f'protocol = "{"oidc" if key == "saml" else "saml"}" has no table [{key}]: remove it or correct protocol'
     if path[0] == "source":
         models: tuple[type[BaseModel], ...] = (GallerySource, RegistrationSource)
     elif path[0] == "parameters":

@@ -25,6 +25,8 @@ def pattern_problem(pattern: str) -> str | None:
     """Say what keeps this text from being a parameter's pattern."""
     if not pattern or len(pattern) > 200:
         return "must have 1 to 200 characters"
+    if not (pattern.isascii() and pattern.isprintable()):
+        return "must be printable ASCII; write other characters as a class such as [^/]"
     try:
         ways, end = _alternation(pattern, 0)
         re.compile(pattern, re.ASCII)
