@@ -41,6 +41,8 @@ class Switches:
     """Where a template's URLs are found: on the new application, in beta configurationUris alone, or nowhere."""
     deleted_names_reserved: bool = True
     """Whether a soft-deleted application keeps its uniqueName and identifierUris."""
+    identity_may_restore: bool = True
+    """Whether the identity holds the directory role that restoring applications asks for."""
 
 
 class Tokens(Protocol):
