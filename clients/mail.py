@@ -11,6 +11,10 @@ from sso.letters import Mail
 
 _log = logging.getLogger(__name__)
 
+# Folding a subject of 78 characters or more right behind its name gives it a space in front; up to 998 are allowed
+# (RFC 5322 section 2.1.1). One that needs encoded words is folded between those, as RFC 2047 section 2 asks.
+_UNFOLDED = SMTP.clone(max_line_length=998)
+
 
 class Mailer:
     """Sends mails from one mailbox; `post` takes the base64 of a MIME message (graph-contract section 12)."""
@@ -46,4 +50,4 @@ def mime(mail: Mail, sender: str) -> bytes:
     for attachment in mail.attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
         message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
-    return message.as_bytes()
+    return message.as_bytes(policy=_UNFOLDED if mail.subject.isascii() else SMTP)
