@@ -5,6 +5,8 @@ import asyncio
 import logging
 import os
 import signal
+import socket
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -21,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.host", description=__doc__)
     parser.add_argument("--app", type=Path, required=True, help="folder with function_app.py and host.json")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--listener", type=int, help="number of an inherited listening socket, instead of --port")
     parser.add_argument("--certfile", type=Path, required=True)
     parser.add_argument("--keyfile", type=Path, required=True)
     parser.add_argument(
@@ -38,9 +41,15 @@ def main() -> int:
     logging.getLogger("azure").setLevel(logging.WARNING)
     if arguments.end_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    files = [path.resolve() for path in (arguments.app, arguments.certfile, arguments.keyfile)]
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(arguments.certfile, arguments.keyfile)
+    if arguments.listener is None:
+        listener = socket.create_server(("127.0.0.1", arguments.port))
+    else:
+        listener = socket.socket(fileno=arguments.listener)
+    listener.setblocking(False)
     try:
-        asyncio.run(serve(files[0], arguments.port, files[1], files[2], master_key if arguments.enable_auth else None))
+        asyncio.run(serve(arguments.app.resolve(), listener, tls, master_key if arguments.enable_auth else None))
     except (AppError, HostJsonError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -48,7 +57,8 @@ def main() -> int:
 
 
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

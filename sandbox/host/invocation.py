@@ -4,13 +4,11 @@ import asyncio
 import contextvars
 import functools
 import sys
-import threading
 import time
 import traceback
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import azure.functions
 from azure.functions.meta import Datum
 
+from sandbox.host.context import InvocationContext
 from sandbox.host.index import ServedFunction, converter
 from sandbox.host.outputs import OutputSender
 
@@ -42,23 +41,6 @@ class _Out(azure.functions.Out[Any]):
     def get(self) -> Any:
         """What was set last."""
         return self.value
-
-
-@dataclass(frozen=True)
-class _TraceContext(azure.functions._abc.TraceContext):  # noqa: SLF001 - its only home
-    trace_parent: str = ""
-    trace_state: str = ""
-    attributes: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Context(azure.functions.Context):
-    invocation_id: str
-    function_name: str
-    function_directory: str
-    trace_context: Any = field(default_factory=_TraceContext)
-    retry_context: Any = None
-    thread_local_storage: Any = field(default_factory=threading.local)
 
 
 class Invoker:
@@ -111,7 +93,7 @@ class Invoker:
         arguments.update(outs)
         invocation_id = str(uuid.uuid4())
         if function.takes_context:
-            arguments["context"] = _Context(invocation_id, function.name, str(self._folder))
+            arguments["context"] = InvocationContext(invocation_id, function.name, str(self._folder))
         async with asyncio.timeout(self._timeout):
             returned = await self._start(function, arguments)
         answer = _encoded("http", returned, function.output_types.get("$return")) if function.route else None

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -85,12 +86,13 @@ class Host:
         return response
 
 
-async def serve(folder: Path, port: int, certificate: Path, key: Path, master_key: str | None) -> None:
-    """Serve `folder` over HTTPS on 127.0.0.1 until SIGTERM, SIGINT, or the end of standard input where it is a pipe."""
+async def serve(folder: Path, listener: socket.socket, tls: ssl.SSLContext, master_key: str | None) -> None:
+    """Serve `folder` over HTTPS on a listening socket until SIGTERM or SIGINT."""
     os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
     os.environ.setdefault("AzureWebJobsScriptRoot", str(folder))
     os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
-    os.environ.setdefault("WEBSITE_HOSTNAME", f"127.0.0.1:{port}")
+    address = "{}:{}".format(*listener.getsockname())
+    os.environ.setdefault("WEBSITE_HOSTNAME", address)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,17 +100,14 @@ async def serve(folder: Path, port: int, certificate: Path, key: Path, master_ke
     host = Host(folder, master_key)
     for sentence in host.index.errors.values():
         print(sentence, file=sys.stderr, flush=True)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
     runner = web.AppRunner(host.application(), access_log=None, shutdown_timeout=_PATIENCE)
     await runner.setup()
     try:
         async with host.working():
-            site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
+            site = web.SockSite(runner, listener, ssl_context=tls)
             await site.start()
-            bound = runner.addresses[0][1]
             # One line that a starter can wait for: where, and which functions.
-            ready = {"url": f"https://127.0.0.1:{bound}", "functions": [each.name for each in host.index.functions]}
+            ready = {"url": f"https://{address}", "functions": [each.name for each in host.index.functions]}
             print(json.dumps(ready), flush=True)
             await stopped.wait()
             await site.stop()

@@ -58,4 +58,4 @@ class Timer:
 
 
 def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    return moment.isoformat(timespec="seconds")

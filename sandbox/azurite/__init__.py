@@ -1,0 +1,1 @@
+"""Azurite, the storage emulator: its pinned dependencies, its installation and its process."""
