@@ -7,9 +7,9 @@ from uuid import NAMESPACE_URL, uuid5
 NON_GALLERY_TEMPLATE_ID = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 """The template of the global cloud (learn.microsoft.com/graph/api/applicationtemplate-instantiate)."""
 
-THOROPASS_IDENTIFIER = "https://api.thoropass.com/saml/metadata"
-THOROPASS_REPLY_URL = "https://api.thoropass.com/saml/acs"
-ILOGON_MHA_REDIRECT_URI = "https://ilogon.keyfields.com/mha/signin-oidc"
+THOROPASS_IDENTIFIER = "https://login.thoropass.com/saml/metadata"
+THOROPASS_REPLY_URL = "https://login.thoropass.com/saml/acs"
+ILOGON_MHA_REDIRECT_URI = "https://mha.keyfields.com/ilogon/signin-oidc"
 
 # Seen in many gallery applications, so that what reads roles by name is not led by their identifiers.
 USER_ROLE_ID = "18d14569-c3bd-439b-9a66-3a2aee01d14f"

@@ -8,7 +8,6 @@ import secrets
 from aiohttp import web
 
 from sandbox.access import app_only_roles
-from sandbox.directory import Directory, GraphObject
 from sandbox.tenant import SandboxTenant
 from sandbox.tokens import MANAGED_IDENTITY_TOKEN_SECONDS, tokens_of
 
@@ -30,7 +29,7 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         if resource not in (tenant.urls.graph, tenant.urls.vault_resource):
             return _refused(400, "BadRequest", f"AADSTS500011: The resource principal named {resource} was not found.")
         directory = tenant.directory
-        identity = own_service_principal(directory)
+        identity = directory.service_principals.get(directory.identity_service_principal_id)
         asked = request.query.get("client_id")
         if identity is None or (asked and asked.casefold() != identity["appId"]):
             return _refused(400, "BadRequest", "No User Assigned or Delegated Managed Identity found for specified Id.")
@@ -55,16 +54,6 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         )
 
     return [web.get("/msi/token", token)]
-
-
-def own_service_principal(directory: Directory) -> GraphObject | None:
-    """The service principal of the managed identity that Gatehouse runs under."""
-    managed = (
-        found
-        for found in directory.service_principals.values()
-        if found.get("servicePrincipalType") == "ManagedIdentity"
-    )
-    return next(managed, None)
 
 
 def _refused(status: int, code: str, message: str) -> web.Response:
