@@ -41,7 +41,13 @@ class Child:
         """Start `command` and return when the lines it has printed satisfy `is_ready`; raises ChildError."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, env=dict(environment), pass_fds=pass_fds
+            *command,
+            stdin=pipe,
+            stdout=pipe,
+            env=dict(environment),
+            pass_fds=pass_fds,
+            # Ctrl+C in a terminal reaches the starter alone, which then stops its children in order.
+            start_new_session=True,
         )
         child = cls(name, process)
         try:

@@ -28,6 +28,9 @@ _CLONE = Path(__file__).resolve().parent.parent
 _NOT_INHERITED = ("GATEHOUSE_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_")
 
 
+_READY = "The sandbox is ready"
+
+
 @dataclass(frozen=True)
 class Options:
     """How a sandbox is started."""
@@ -79,10 +82,11 @@ async def up(options: Options, state_file: Path) -> int:
     try:
         async with _sandbox(options) as running:
             _write_atomically(state_file, running.state)
+            print(f"{_READY}: {state_file}. Stop it with Ctrl+C.", flush=True)
             dead, ended = asyncio.create_task(running.first_to_end()), asyncio.create_task(stopped.wait())
             await asyncio.wait([dead, ended], return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
-            if dead.done():
+            if dead.done() and not stopped.is_set():
                 raise dead.result()
             dead.cancel()
     except ChildError as error:
@@ -106,7 +110,9 @@ async def running_sandbox(
         command += [] if host else ["--no-host"]
         command += ["--app", str(app)] if app else []
         environment = os.environ | {"PYTHONPATH": str(_CLONE)}
-        child = await Child.start("The sandbox", command, environment, lambda said: "ready" in said)
+        child = await Child.start(
+            "The sandbox", command, environment, lambda said: bool(said) and said[-1].startswith(_READY)
+        )
         try:
             yield State(**json.loads(state_file.read_text(encoding="utf-8")))
         finally:
@@ -208,4 +214,3 @@ def _write_atomically(state_file: Path, state: State) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
     unfinished.rename(state_file)
-    print("ready", flush=True)

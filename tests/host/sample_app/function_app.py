@@ -16,6 +16,8 @@ STORAGE = "AzureWebJobsStorage"
 
 async def report(case: str, **facts: object) -> None:
     """Tell the test what was seen."""
+    if "REPORT_PORT" not in os.environ:
+        return
     _, writer = await asyncio.open_connection("127.0.0.1", int(os.environ["REPORT_PORT"]))
     writer.write(json.dumps({"case": case, **facts}).encode() + b"\n")
     await writer.drain()
