@@ -9,6 +9,8 @@ from html import unescape
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import minisaml.request
+import minisaml.response
 import pytest
 from cryptography import x509
 from lxml import etree
@@ -156,6 +158,27 @@ async def test_a_request_is_answered_with_a_signed_response(contoso: HandMadeTen
         f"{identity}/tenantid": contoso.tenant.directory.tenant_id,
     }
     assert expected.items() <= accepted.claims.items()
+
+
+async def test_an_unmodified_library_completes_a_sign_in(contoso: HandMadeTenant, vendor: Vendor) -> None:
+    """A SAML library that is not ours asks, reads the certificates from the metadata and accepts the response."""
+    url = minisaml.request.get_request_redirect_url(
+        saml_endpoint=f"{contoso.root}/saml2",
+        expected_audience=IDENTIFIER,
+        acs_url=SECOND_REPLY_URL,
+        request_id="_r9",
+        relay_state="deep/link",
+    )
+    form = posted(await contoso.wire.get(str(url), {USER_HEADER: SIMON}))
+    assert (form["action"], form["RelayState"]) == (SECOND_REPLY_URL, "deep/link")
+    response = minisaml.response.validate_response(
+        data=form["SAMLResponse"],
+        certificate=listed_certificates(await metadata(contoso, vendor.made)),
+        expected_audience=IDENTIFIER,
+        idp_issuer=f"https://sts.windows.net/{contoso.tenant.directory.tenant_id}/",
+    )
+    assert (response.name_id, response.in_response_to) == (SIMON, "_r9")
+    assert response.attrs["http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname"] == "Britta"
 
 
 async def test_the_post_binding_is_read_as_well(contoso: HandMadeTenant, vendor: Vendor) -> None:
