@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from sandbox.certificate_authority import issue_loopback_certificate
 from sandbox.first_party import DEFAULT_PERMISSIONS
@@ -37,8 +38,9 @@ class Reply:
 class Contoso:
     """The running tenant, and a client of each of its services."""
 
-    def __init__(self, tenant: SandboxTenant, session: aiohttp.ClientSession) -> None:
+    def __init__(self, tenant: SandboxTenant, session: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
         self.tenant = tenant
+        self.tls = tls
         self._session = session
 
     def token(self, *, audience: str, roles: tuple[str, ...] = DEFAULT_PERMISSIONS) -> str:
@@ -52,7 +54,7 @@ class Contoso:
         )
         return token
 
-    async def call(self, method: str, url: str, body: Any = None, **options: Any) -> Reply:
+    async def call(self, method: str, url: str | URL, body: Any = None, **options: Any) -> Reply:
         """Send one request as it is."""
         async with self._session.request(method, url, json=body, **options) as response:
             text = await response.text()
@@ -112,9 +114,9 @@ async def running_contoso(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
     sockets = open_sockets()
     tenant = SandboxTenant(1, urls_of(sockets))
     runners = await start_services(tenant, sockets, certificate.server_context())
-    tls: ssl.SSLContext = certificate.client_context()
+    tls = certificate.client_context()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        yield Contoso(tenant, session)
+        yield Contoso(tenant, session, tls)
     for runner in runners:
         await runner.cleanup()
 

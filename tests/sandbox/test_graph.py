@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from yarl import URL
 
 from sandbox.gallery import ILOGON_MHA_REDIRECT_URI, THOROPASS_IDENTIFIER, THOROPASS_REPLY_URL
 from sandbox.graph.dispatch import HANDLERS
@@ -131,13 +132,11 @@ class TestSeed:
         guest = next(user for user in sandbox_tenant.tenant.directory.users.values() if user["userType"] == "Guest")
         escaped = guest["userPrincipalName"].replace("#", "%23")
         url = f"{sandbox_tenant.tenant.urls.graph}/v1.0/users/{escaped}"
-        from yarl import URL
-
         token = sandbox_tenant.token(audience=sandbox_tenant.tenant.urls.graph)
         reply = await sandbox_tenant.call(
             "GET",
             URL(url, encoded=True),
-            headers={"Authorization": f"Bearer {token}"},  # type: ignore[arg-type]
+            headers={"Authorization": f"Bearer {token}"},
         )
         assert reply.body["id"] == guest["id"]
 
@@ -169,6 +168,13 @@ class TestSeed:
 
 class TestSchemas:
     """What is served is what is published."""
+
+    def test_the_check_can_fail(self) -> None:
+        """An unknown property, a wrong type and a null that is not allowed are problems."""
+        assert problems_of("application", {"id": "x", "displayName": None, "web": None}) == []
+        wrongs: tuple[dict[str, Any], ...] = ({"nonsense": 1}, {"id": 7}, {"tags": None}, {"web": {"redirectUri": []}})
+        for wrong in wrongs:
+            assert len(problems_of("application", wrong)) == 1, wrong
 
     async def test_every_object_keeps_to_the_published_schema(self, sandbox_tenant: Contoso) -> None:
         """Each kind of object, read singly and in lists, has no property and no type that is not published."""
