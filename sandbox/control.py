@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from aiohttp import web
 
+from sandbox.blank_objects import blank_application, blank_service_principal
 from sandbox.clock import graph_time, parse_time
 from sandbox.directory import Directory
 from sandbox.tenant import Presets, SandboxTenant, VendorSides
@@ -90,9 +91,19 @@ class Control:
     async def put_object(self, request: web.Request) -> web.Response:
         """Merge properties into an object of the tenant, or make it: the hand of an administrator."""
         objects, object_id = self._objects(request), request.match_info["id"]
-        changed = {**objects.get(object_id, {}), **await _object(request), "id": object_id}
+        body = await _object(request)
+        old = objects.get(object_id) or self._blank(request.match_info["kind"], object_id, body)
+        changed = {**old, **body, "id": object_id}
         objects[object_id] = changed
         return web.json_response(changed)
+
+    def _blank(self, kind: str, object_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        name, client_id = str(body.get("displayName")), str(body.get("appId"))
+        if kind == "applications":
+            return blank_application(object_id, client_id, name, graph_time(self._tenant.clock.now()), "")
+        if kind == "service_principals":
+            return blank_service_principal(object_id, client_id, name, self._tenant.directory.tenant_id)
+        return {}
 
     async def delete_object(self, request: web.Request) -> web.Response:
         """Take an object away without a trace, as an administrator may."""

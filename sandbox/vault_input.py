@@ -50,7 +50,7 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 def attributes_of(body: dict[str, Any]) -> dict[str, Any]:
     """Return enabled, nbf and exp as far as they were sent."""
-    attributes = body.get("attributes") or {}
+    attributes = _object_of(body, "attributes")
     expected: dict[str, type] = {"enabled": bool, "nbf": int, "exp": int}
     for name, value in attributes.items():
         if name not in expected or not isinstance(value, expected[name]):
@@ -68,7 +68,7 @@ def content_type_of(body: dict[str, Any]) -> str | None:
 
 def tags_of(body: dict[str, Any]) -> dict[str, str]:
     """Return the tags, or refuse them."""
-    tags = body.get("tags") or {}
+    tags = _object_of(body, "tags")
     if len(tags) > MOST_TAGS:
         raise bad_parameter(f"A secret takes at most {MOST_TAGS} tags.")
     for name, value in tags.items():
@@ -90,3 +90,10 @@ def not_found(name: str) -> VaultError:
         f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret you may "
         "be able to recover it using the correct recovery command.",
     )
+
+
+def _object_of(body: dict[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name) or {}
+    if not isinstance(value, dict):
+        raise bad_parameter(f"{name} must be an object.")
+    return value

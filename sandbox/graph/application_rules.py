@@ -147,7 +147,7 @@ def _check_removed(old: list[GraphObject], new: list[GraphObject]) -> None:
     for entry in new:
         if not _GUID.fullmatch(str(entry.get("id") or "")):
             raise bad_request("Invalid value specified for property 'id': each role and scope needs a GUID.")
-    if any(entry["id"] not in kept and entry["isEnabled"] for entry in old):
+    if any(entry["id"] not in kept and entry.get("isEnabled", True) for entry in old):
         raise bad_request(
             "Permission (scope or role) cannot be deleted or updated unless disabled first.",
             "CannotDeleteOrUpdateEnabledEntitlement",

@@ -7,13 +7,15 @@ from sandbox.blank_objects import blank_application
 from sandbox.directory import GraphObject
 from sandbox.graph.application_rules import check_application, check_sent
 from sandbox.graph.deletion import delete_application
-from sandbox.graph.errors import GraphError, not_found
+from sandbox.graph.errors import bad_request, not_found
 from sandbox.graph.mirror import mirror_application
 from sandbox.graph.pages import entity, page
 from sandbox.graph.schemas import merged
 from sandbox.graph.wire import NO_CONTENT, GraphAnswer, GraphRequest, Handler
 
 ALTERNATE_KEYS = ("appId", "uniqueName")
+COMPLEX = ("api", "info", "publicClient", "spa", "web")
+"""Complex properties that are never absent: null brings their defaults back."""
 
 
 def find_application(request: GraphRequest) -> GraphObject | None:
@@ -91,9 +93,7 @@ def _create(request: GraphRequest, sent: dict[str, Any]) -> GraphAnswer:
     check_sent(sent)
     display_name = sent.get("displayName")
     if not isinstance(display_name, str) or not display_name:
-        raise GraphError(
-            400, "Request_BadRequest", "A value is required for property 'displayName' of resource 'Application'."
-        )
+        raise bad_request("A value is required for property 'displayName' of resource 'Application'.")
     directory = request.directory
     key = sent.get("uniqueName") or display_name
     blank = blank_application(
@@ -113,6 +113,9 @@ def _create(request: GraphRequest, sent: dict[str, Any]) -> GraphAnswer:
 def _changed(old: GraphObject, sent: dict[str, Any]) -> GraphObject:
     wanted = {name: value for name, value in deepcopy(sent).items() if not name.startswith("@odata.")}
     changed: GraphObject = merged(old, wanted)
+    blank = blank_application(old["id"], old["appId"], old["displayName"], old["createdDateTime"], "")
+    for name in COMPLEX:
+        changed[name] = blank[name] if changed[name] is None else changed[name]
     for role in changed["appRoles"]:
         role.setdefault("isEnabled", True)
         role.setdefault("value", None)
@@ -125,6 +128,8 @@ def _changed(old: GraphObject, sent: dict[str, Any]) -> GraphObject:
         ]
     elif "redirectUriSettings" in sent_web:
         settings = changed["web"]["redirectUriSettings"]
+        if not all(setting.get("uri") for setting in settings):
+            raise bad_request("Invalid value specified for property 'web.redirectUriSettings': each needs a uri.")
         ordered = sorted(settings, key=lambda each: (each.get("index") is None, each.get("index") or 0))
         changed["web"]["redirectUris"] = [setting["uri"] for setting in ordered]
     return changed

@@ -47,7 +47,7 @@ def _from_json(request: GraphRequest, sender: str) -> Message:
     if not isinstance(sent, dict):
         raise GraphError(400, "ErrorInvalidParameter", "The 'message' parameter is missing.")
     check_properties("message", sent)
-    headers = {each["name"]: each["value"] for each in sent.get("internetMessageHeaders") or ()}
+    headers = {str(each.get("name")): str(each.get("value")) for each in sent.get("internetMessageHeaders") or ()}
     if refused := [name for name in headers if not name.lower().startswith("x-")]:
         raise GraphError(
             400, "InvalidInternetMessageHeader", f"The header '{refused[0]}' must begin with 'x-' or 'X-'."

@@ -320,6 +320,14 @@ class TestApplications:
         assert read["web"]["logoutUrl"] == "https://a.example/out"
         assert read["tags"] == ["three"]
 
+    async def test_null_brings_defaults_back(self, sandbox_tenant: Contoso) -> None:
+        """A complex property that is set to null has its defaults again, and the service principal follows."""
+        application, principal = await sandbox_tenant.registered(web={"redirectUris": ["https://a.example/1"]})
+        path = f"/applications/{application['id']}"
+        assert (await sandbox_tenant.graph("PATCH", path, {"web": None})).status == 204
+        assert (await sandbox_tenant.graph("GET", path)).body["web"]["redirectUris"] == []
+        assert (await sandbox_tenant.graph("GET", f"/servicePrincipals/{principal['id']}")).body["replyUrls"] == []
+
     async def test_the_order_of_reply_urls(self, sandbox_tenant: Contoso) -> None:
         """RedirectUriSettings orders the reply URLs, on the service principal too."""
         application, principal = await sandbox_tenant.registered()
