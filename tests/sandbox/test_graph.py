@@ -10,6 +10,7 @@ from yarl import URL
 from sandbox.gallery import ILOGON_MHA_REDIRECT_URI, THOROPASS_IDENTIFIER, THOROPASS_REPLY_URL
 from sandbox.graph.dispatch import HANDLERS
 from sandbox.graph.operations import operations
+from sandbox.relying_parties import ilogon_mha, thoropass
 from sandbox.seed import PEOPLE
 from tests.sandbox.conftest import Contoso, Reply
 from tests.sandbox.published_schemas import problems_of
@@ -237,6 +238,11 @@ class TestTemplates:
         assert [mode in hit["supportedSingleSignOnModes"] for hit in exact.body["value"]] == [True]
         near = await sandbox_tenant.graph("GET", f"/applicationTemplates?$filter=contains(displayName,'{name[:5]}')")
         assert len(near.body["value"]) > 1
+
+    def test_presets_are_the_vendors_own_addresses(self) -> None:
+        """What a template presets is what the vendor's side answers to."""
+        assert (THOROPASS_IDENTIFIER, THOROPASS_REPLY_URL) == (thoropass.ENTITY_ID, thoropass.REPLY_URL)
+        assert ILOGON_MHA_REDIRECT_URI == ilogon_mha.REDIRECT_URI
 
     async def test_hellotracks_is_not_in_the_gallery(self, sandbox_tenant: Contoso) -> None:
         """Hellotracks has no template."""
