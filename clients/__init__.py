@@ -1,0 +1,1 @@
+"""How Gatehouse talks to the outside: wire in, its own types out."""

@@ -1,0 +1,96 @@
+"""What Graph's failures mean: the one table from (operation, status, code) to our errors.
+
+Texts are looked at only where Graph gives several meanings one code (graph-contract 3); matched by substring, case-blind.
+"""
+
+from dataclasses import dataclass
+
+from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A failed answer of Graph."""
+
+    status: int
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+# Statuses after which the same request may be carried out later (learn.microsoft.com/graph/errors).
+TRANSIENT_STATUSES = frozenset({409, 423, 429, 500, 502, 503, 504})
+# 400 and 403 that pass once the directory's replicas agree.
+REPLICATING = (
+    "not a valid reference update",
+    "permission being assigned was not found on application",
+    "does not reference a valid application object",
+    "must in the local tenant",
+    "no password credential found with keyid",
+)
+ALREADY_ASSIGNED = ("permission being assigned already exists on the object", "entitlementgrant entry already exists")
+ALREADY_CONSENTED = ("permission entry already exists",)
+TAKEN = ("another object with the same value for property",)
+# The permission that an operation needs (graph-contract 2), for the sentence that says where to grant it.
+PERMISSIONS = {
+    "consent": "DelegatedPermissionGrant.ReadWrite.All",
+    "assign": "AppRoleAssignment.ReadWrite.All",
+    "send mail": "Mail.Send",
+    "find users": "User.Read.All",
+    "find groups": "Group.Read.All",
+}
+POLICIES = {
+    "CredentialTypeNotAllowedAsPerAppPolicy": (
+        "The tenant's app management policy forbids client secrets. Exempt this application from the policy,"
+        " or ask the vendor for certificate or SAML sign-on."
+    ),
+    "CredentialInvalidLifetimeAsPerAppPolicy": (
+        "The tenant's app management policy allows only shorter lives for client secrets."
+        " Lower lifetime_days in the vendor's profile, or exempt this application."
+    ),
+    "SignInAudienceNotAllowedAsPerAppPolicy": "The tenant's app management policy refuses the sign-in audience.",
+}
+THROTTLED = 429
+LONG_PAUSE = 10.0  # seconds, where Graph names none
+
+
+def says(fault: Fault, texts: tuple[str, ...]) -> bool:
+    """Whether the message holds one of the texts."""
+    message = fault.message.casefold()
+    return any(text in message for text in texts)
+
+
+def is_transient(fault: Fault) -> bool:
+    """Whether the same request may succeed a little later."""
+    if fault.status == 409:
+        return fault.code == "Directory_ConcurrencyViolation"
+    return fault.status in TRANSIENT_STATUSES
+
+
+def refusal(operation: str, fault: Fault) -> GatehouseError:
+    """The error that a failure means to whoever asked for `operation` (two or three words, such as `add secret`)."""
+    if fault.status == THROTTLED:
+        pause = fault.retry_after if fault.retry_after is not None else LONG_PAUSE
+        return NotReady(f"Graph throttles '{operation}'.", retry_after=pause, waiting_for="throttling")
+    if is_transient(fault) or says(fault, REPLICATING):
+        pause = fault.retry_after if fault.retry_after is not None else 5.0
+        return NotReady(f"Graph could not yet '{operation}' ({fault.status} {fault.code}).", retry_after=pause)
+    if fault.status == 404:
+        # What we address we have found or made: its absence is a replica that lags (graph-contract 4).
+        return NotReady(f"The object to '{operation}' on is not in every replica yet.", retry_after=5.0)
+    if fault.status in {401, 403}:
+        permission = PERMISSIONS.get(operation, "Application.ReadWrite.All")
+        return TenantError(
+            f"Graph refused '{operation}' ({fault.status} {fault.code}). Grant {permission} to Gatehouse's identity"
+            " (Entra ID > Enterprise applications > its name > Permissions); a managed identity's token is renewed"
+            " within 24 hours.",
+            missing=permission,
+        )
+    if fault.code in POLICIES:
+        return TenantError(POLICIES[fault.code])
+    if says(fault, TAKEN):
+        return Refused(
+            Reason("tenant", f"Another application of this tenant holds one of these values: {fault.message}"),
+            status=409,
+        )
+    return TenantError(f"Graph refused '{operation}': {fault.status} {fault.code}: {fault.message}")

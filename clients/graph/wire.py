@@ -1,0 +1,195 @@
+"""The road to Microsoft Graph: one request, its retries, its errors.
+
+Requests are built and authenticated by msgraph-sdk; answers come back as they are and are decoded by us, because the
+first typed answer of the SDK imports more than a thousand modules. The SDK's own retries are off: they repeat POSTs on
+503 and 504 and may sleep for minutes. One policy of ours decides: what is idempotent is repeated within 20 seconds, a
+POST that creates is never repeated here but recovered by its story.
+"""
+
+import asyncio
+import email.utils
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from azure.core.credentials_async import AsyncTokenCredential
+from kiota_abstractions.method import Method
+from kiota_abstractions.native_response_handler import NativeResponseHandler
+from kiota_abstractions.request_information import RequestInformation
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
+from msgraph.graph_request_adapter import GraphRequestAdapter, options
+from msgraph.graph_service_client import GraphServiceClient
+from msgraph_core import GraphClientFactory
+
+from clients.graph.refusals import Fault, is_transient, refusal
+from sso.errors import NotReady, TenantError
+
+JSON = dict[str, Any]
+PATIENCE = 20.0  # seconds that one call may spend on repeating itself
+BATCH_LIMIT = 20  # requests in one $batch (learn.microsoft.com/graph/json-batching)
+CALL_TIMEOUT = 60.0  # seconds for one answer; instantiate alone may take ten
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Graph said to one request."""
+
+    status: int
+    body: JSON
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request was carried out."""
+        return self.status < 400  # the first status of an error, RFC 9110 section 15
+
+    @property
+    def fault(self) -> Fault:
+        """The error of a failed answer; `code` may be empty and both spellings of its parts occur."""
+        error = self.body.get("error") or {}
+        return Fault(self.status, str(error.get("code") or ""), str(error.get("message") or ""), self.retry_after)
+
+
+class GraphWire:
+    """Sends requests to one Graph endpoint; opened once per process and event loop."""
+
+    def __init__(self, url: str, credential: AsyncTokenCredential, wait_scale: float) -> None:
+        """Open the road; nothing is sent yet."""
+        provider = AzureIdentityAuthenticationProvider(
+            credential, scopes=[f"{url}/.default"], allowed_hosts=[httpx.URL(url).host]
+        )
+        retries = {RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False)}
+        self._http = GraphClientFactory.create_with_default_middleware(
+            client=httpx.AsyncClient(timeout=CALL_TIMEOUT, http2=True), options={**options, **retries}
+        )
+        adapter = GraphRequestAdapter(provider, client=self._http)
+        adapter.base_url = f"{url}/v1.0"
+        self._url = url
+        self._adapter = adapter
+        self._wait_scale = wait_scale
+        self.builders = GraphServiceClient(request_adapter=adapter)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(
+        self, operation: str, info: RequestInformation, *, repeat: bool, missing_is_none: bool = False
+    ) -> JSON | None:
+        """Send one request and return its body; raises what `refusal` makes of a failure.
+
+        `repeat` says that the request is idempotent, so that it may be sent again; `missing_is_none` turns 404 into None.
+        """
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + PATIENCE * self._wait_scale
+        pause = 1.0
+        while True:
+            answer = await self.answer(info)
+            if answer.ok:
+                return answer.body
+            if answer.status == httpx.codes.NOT_FOUND and missing_is_none:
+                return None
+            wait = (answer.retry_after or pause) * self._wait_scale
+            if not repeat or not is_transient(answer.fault) or loop.time() + wait > give_up:
+                raise refusal(operation, answer.fault)
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, 8.0)
+
+    async def read_together(self, operation: str, infos: Sequence[RequestInformation]) -> list[JSON | None]:
+        """Send GETs as one `$batch` (more than 20 as several) and return their bodies, None for 404."""
+        bodies: list[JSON | None] = []
+        for start in range(0, len(infos), BATCH_LIMIT):
+            for answer in await self.batch(infos[start : start + BATCH_LIMIT], repeat=True):
+                if not answer.ok and answer.status != httpx.codes.NOT_FOUND:
+                    raise refusal(operation, answer.fault)
+                bodies.append(answer.body if answer.ok else None)
+        return bodies
+
+    async def batch(self, infos: Sequence[RequestInformation], *, repeat: bool) -> list[Answer]:
+        """Send up to 20 requests as one `$batch`; their answers in the order of the requests.
+
+        The items' own failures are answers, not exceptions: each is throttled and refused on its own.
+        """
+        requests = [self._item(str(number), info) for number, info in enumerate(infos)]
+        info = self.request(Method.POST, "{+baseurl}/$batch", {}, {"requests": requests})
+        body = await self.send("batch", info, repeat=repeat)
+        by_id = {item["id"]: item for item in (body or {}).get("responses", [])}
+        if set(by_id) != {request["id"] for request in requests}:
+            msg = f"Graph answered {len(by_id)} of {len(requests)} requests of a batch; the rest is unknown."
+            raise NotReady(msg, retry_after=5)
+        return [
+            Answer(item["status"], item.get("body") or {}, _retry_after(item.get("headers") or {}))
+            for item in (by_id[request["id"]] for request in requests)
+        ]
+
+    def request(
+        self, method: Method, template: str, parameters: dict[str, Any], body: JSON | None = None, **headers: str
+    ) -> RequestInformation:
+        """Make a request with a body of ours from the URL template and path parameters of an SDK builder."""
+        # The builders' templates carry their query options; a write has none.
+        info = RequestInformation(method, template.split("{?", maxsplit=1)[0], dict(parameters))
+        for name, value in headers.items():
+            info.headers.try_add(name.replace("_", "-"), value)
+        if body is not None:
+            info.set_stream_content(json.dumps(body).encode(), "application/json")
+        return info
+
+    def beta(self, info: RequestInformation) -> RequestInformation:
+        """The same request at the beta endpoint."""
+        info.url_template = (info.url_template or "").replace("{+baseurl}", self._url + "/beta")
+        return info
+
+    def _item(self, number: str, info: RequestInformation) -> JSON:
+        info.path_parameters["baseurl"] = self._adapter.base_url
+        method = info.http_method.value if info.http_method else "GET"
+        item: JSON = {"id": number, "method": method, "url": info.url.removeprefix(str(self._adapter.base_url))}
+        if info.content is not None:
+            item |= {"headers": {"Content-Type": "application/json"}, "body": json.loads(info.content)}
+        return item
+
+    async def answer(self, info: RequestInformation) -> Answer:
+        """Send one request once and return whatever Graph answers; no answer at all is a gateway time-out."""
+        info.headers.remove("client-request-id")
+        info.headers.try_add("client-request-id", str(uuid.uuid4()))
+        handler = ResponseHandlerOption(NativeResponseHandler())  # type: ignore[no-untyped-call]
+        info.request_options[ResponseHandlerOption.get_key()] = handler
+        try:
+            response: Any = await self._adapter.send_primitive_async(info, "bytes", None)
+        except httpx.TransportError as error:
+            # Nothing of the request but its kind of failure: the URL may name people.
+            return Answer(
+                httpx.codes.GATEWAY_TIMEOUT, {"error": {"code": type(error).__name__, "message": "no answer"}}
+            )
+        return Answer(response.status_code, _json(response), _retry_after(response.headers))
+
+
+def _json(response: httpx.Response) -> JSON:
+    if not response.content:
+        return {}
+    try:
+        body = response.json()
+    except ValueError:
+        if response.is_success:
+            msg = f"Graph answered {response.status_code} with something other than JSON; look at the service's health."
+            raise TenantError(msg) from None
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _retry_after(headers: Any) -> float | None:  # a mapping of httpx or of JSON
+    """The `Retry-After` of an answer in seconds: a number or an HTTP date (RFC 9110 section 10.2.3)."""
+    value = next((headers[name] for name in headers if name.lower() == "retry-after"), None)
+    if value is None:
+        return None
+    if str(value).strip().isdigit():
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(str(value))
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

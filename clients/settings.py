@@ -1,0 +1,127 @@
+"""The settings: read from the environment once, every missing or bad one named in one message."""
+
+import os
+from collections.abc import Mapping
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sso.errors import Reason, TenantError
+
+Cloud = Literal["global", "usgov", "dod", "china"]
+
+# Graph and authority of each cloud (learn.microsoft.com/graph/deployments).
+CLOUD_HOSTS: dict[Cloud, tuple[str, str]] = {
+    "global": ("https://graph.microsoft.com", "https://login.microsoftonline.com"),
+    "usgov": ("https://graph.microsoft.us", "https://login.microsoftonline.us"),
+    "dod": ("https://dod-graph.microsoft.us", "https://login.microsoftonline.us"),
+    "china": ("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn"),
+}
+GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+ADDRESS = r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+"
+
+
+class Settings(BaseModel):
+    """Everything that a deployment decides; nothing else in the app reads the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=False)
+
+    tenant_id: str = Field(alias="GATEHOUSE_TENANT_ID", pattern=f"^{GUID}$")
+    vault_url: str = Field(alias="GATEHOUSE_KEY_VAULT_URL")
+    mail_sender: str = Field(alias="GATEHOUSE_MAIL_SENDER", pattern=f"^{ADDRESS}$")
+    public_url: str = Field(alias="GATEHOUSE_PUBLIC_URL")
+    operators: str = Field(alias="GATEHOUSE_OPERATORS", pattern=f"^{ADDRESS}$")
+    organisation: str = Field(alias="GATEHOUSE_ORGANISATION", min_length=1, max_length=100)
+    cloud: Cloud = Field("global", alias="GATEHOUSE_CLOUD")
+    sweep_schedule: str = Field(alias="GATEHOUSE_SWEEP_SCHEDULE")
+    owners_group: str | None = Field(None, alias="GATEHOUSE_OWNERS_GROUP")
+    consent_scopes: frozenset[str] = Field(frozenset(), alias="GATEHOUSE_CONSENT_SCOPES")
+    allow_plain_secrets: bool = Field(default=False, alias="GATEHOUSE_ALLOW_PLAIN_SECRETS")
+    require_signed_in: bool = Field(default=False, alias="GATEHOUSE_REQUIRE_SIGNED_IN")
+    wait_scale: float = Field(1.0, alias="GATEHOUSE_WAIT_SCALE", gt=0, le=1000)
+    graph_override: str | None = Field(None, alias="GATEHOUSE_GRAPH_URL")
+    authority_override: str | None = Field(None, alias="GATEHOUSE_AUTHORITY_URL")
+    storage: str | None = Field(None, alias="AzureWebJobsStorage")
+    storage_account: str | None = Field(None, alias="AzureWebJobsStorage__accountName")
+    storage_queues: str | None = Field(None, alias="AzureWebJobsStorage__queueServiceUri")
+    storage_tables: str | None = Field(None, alias="AzureWebJobsStorage__tableServiceUri")
+
+    @field_validator("consent_scopes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return frozenset(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("vault_url", "public_url", "graph_override", "authority_override")
+    @classmethod
+    def _https(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or parts.path.strip("/"):
+            msg = "must be an https address without a path, such as https://gatehouse.contoso.com"
+            raise ValueError(msg)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _storage_is_named(self) -> Self:
+        by_identity = self.storage_account or (self.storage_queues and self.storage_tables)
+        if not self.storage and not by_identity:
+            msg = (
+                "AzureWebJobsStorage is unset: set it to a connection string, or set AzureWebJobsStorage__accountName"
+                " (or __queueServiceUri and __tableServiceUri) to use the identity"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def graph_url(self) -> str:
+        """Where Microsoft Graph is, without a path."""
+        return self.graph_override or CLOUD_HOSTS[self.cloud][0]
+
+    @property
+    def authority_url(self) -> str:
+        """Where the token service is, without a path."""
+        return self.authority_override or CLOUD_HOSTS[self.cloud][1]
+
+    @property
+    def entity_id(self) -> str:
+        """The Microsoft Entra Identifier, the SAML issuer; the trailing slash is part of it (graph-contract 1)."""
+        host = "sts.chinacloudapi.cn" if self.cloud == "china" else "sts.windows.net"
+        return f"https://{host}/{self.tenant_id}/"
+
+    @property
+    def queue_endpoint(self) -> str:
+        """Where the queues are when the identity opens them."""
+        return self.storage_queues or f"https://{self.storage_account}.queue.core.windows.net"
+
+    @property
+    def table_endpoint(self) -> str:
+        """Where the table is when the identity opens it."""
+        return self.storage_tables or f"https://{self.storage_account}.table.core.windows.net"
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings; raises `TenantError` that names every missing or bad one."""
+    try:
+        return Settings.model_validate({name: value for name, value in environment.items() if value != ""})
+    except ValidationError as error:
+        raise SettingsError(tuple(_reason(problem) for problem in error.errors())) from None
+
+
+class SettingsError(TenantError):
+    """The deployment lacks settings, or has bad ones; `reasons` names each."""
+
+    def __init__(self, reasons: tuple[Reason, ...]) -> None:
+        """Name every setting at once."""
+        super().__init__("The settings are incomplete. " + " ".join(f"{r.field}: {r.detail}" for r in reasons))
+        self.reasons = reasons
+
+
+def _reason(problem: Mapping[str, object]) -> Reason:
+    """One problem of the settings as a sentence; the value found is not repeated: it may hold a storage key."""
+    location = problem["loc"]
+    name = str(location[0]) if isinstance(location, tuple) and location else "AzureWebJobsStorage"
+    if problem["type"] == "missing":
+        return Reason(name, "is unset; set it in the app's settings (see Settings in the README).")
+    return Reason(name, str(problem["msg"]).removeprefix("Value error, ") + ".")

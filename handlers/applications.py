@@ -1,0 +1,225 @@
+"""Applications as they are now: read from tenant, vault and ledger each time; and the word that a vendor gave."""
+
+from datetime import datetime
+from typing import Any
+
+from clients.ledger import Changed
+from clients.tenant import Tenant
+from sso import rollover, rotation
+from sso.errors import Reason, Refused
+from sso.handoff import acknowledged, state_at
+from sso.model import Key, owner_from_tags, parameters_from_tags
+from sso.observed import Observed
+from sso.onboarding import plan
+from sso.request import Onboarding
+from vendors.catalog import UnknownVendorError
+from vendors.profile import OidcProfile, Profile, SamlProfile
+
+PAGE = 100  # applications in one page of the list
+NOTE_LENGTH = 1000  # characters of an acknowledgement's note
+
+
+async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
+    """One application with credentials, hand-off, assignments and drift; raises `Refused` (404)."""
+    profile = _profile(tenant, key)
+    observed = await tenant.observe(key, profile)
+    application = observed.application
+    if application is None:
+        raise _unknown(key)
+    owner = owner_from_tags(application.tags)
+    drift: list[str] = []
+    if owner:
+        standing = Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
+        drift = [step.sentence for step in plan(profile, standing, observed, tenant.deployment, now).steps]
+    page = observed.page
+    return {
+        "vendor": key.vendor,
+        "instance": key.instance,
+        "display_name": application.display_name,
+        "client_id": application.client_id,
+        "object_id": application.object_id,
+        "protocol": profile.protocol,
+        "credentials": credentials(profile, observed, now),
+        "handoff": {"state": state_at(page, now), "to": page.to, "at": page.changed.isoformat()} if page else None,
+        "assignments": len(observed.assignments),
+        "drift": drift,
+    }
+
+
+def credentials(profile: Profile, observed: Observed, now: datetime) -> list[dict[str, Any]]:
+    """Every credential of an application, ours and others', with what it is for."""
+    if isinstance(profile, SamlProfile):
+        return _certificates(observed, now)
+    return _secrets(observed, now)
+
+
+def _secrets(observed: Observed, now: datetime) -> list[dict[str, Any]]:
+    passwords = observed.application.passwords if observed.application else ()
+    facts = rotation.SecretFacts(observed.key, passwords, observed.versions)
+    current, staged = facts.current, facts.staged
+    known = {version.key_id for version in observed.versions}
+    shown = []
+    for password in passwords:
+        ours = rotation.carries_marker(password.display_name, observed.key)
+        if current and password.key_id == current.key_id:
+            state = "current"
+        elif staged and password.key_id == staged.key_id:
+            state = "staged"
+        elif not ours:
+            state = "foreign"
+        else:
+            state = "previous" if password.key_id in known else "value lost"
+        shown.append(_credential("client_secret", password.key_id, state, password.starts, password.ends, ours, now))
+    return shown
+
+
+def _certificates(observed: Observed, now: datetime) -> list[dict[str, Any]]:
+    service_principal = observed.service_principal
+    if service_principal is None:
+        return []
+    active = rollover.active(service_principal)
+    return [
+        _credential(
+            "signing_certificate",
+            certificate.thumbprint,
+            "active" if certificate == active else "inactive",
+            certificate.starts,
+            certificate.ends,
+            certificate.display_name == rollover.subject(observed.key),
+            now,
+        )
+        for certificate in service_principal.certificates
+    ]
+
+
+def _credential(
+    kind: str,
+    name: str,
+    state: str,
+    starts: datetime,
+    ends: datetime,
+    ours: bool,
+    now: datetime,
+) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "id": name,
+        "state": state,
+        "starts": starts.isoformat(),
+        "ends": ends.isoformat(),
+        "days_left": (ends - now).days,
+        "ours": ours,
+    }
+
+
+async def page(tenant: Tenant, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of applications in the order of their keys, one line each, and where the next page begins."""
+    managed = sorted(await tenant.graph.managed(), key=lambda entry: entry[0])
+    rest = [entry for entry in managed if after is None or str(entry[0]) > after]
+    service_principals = await tenant.graph.managed_service_principals()
+    waiting = await tenant.ledger.waiting()
+    lines = []
+    for key, application in rest[:PAGE]:
+        service_principal = service_principals.get(application.client_id)
+        protocol = service_principal.sign_on_mode if service_principal else None
+        ends = [password.ends for password in application.passwords]
+        if protocol == "saml" and service_principal:
+            active = rollover.active(service_principal)
+            ends = [active.ends] if active else []
+        lines.append(
+            {
+                "vendor": key.vendor,
+                "instance": key.instance,
+                "display_name": application.display_name,
+                "client_id": application.client_id,
+                "protocol": protocol,
+                "nearest_end": min(ends).isoformat() if ends else None,
+                "waiting_for": waiting.get(key.row),
+            }
+        )
+    return lines, str(rest[PAGE - 1][0]) if len(rest) > PAGE else None
+
+
+async def acknowledge(tenant: Tenant, key: Key, body: object, now: datetime) -> dict[str, Any]:
+    """Record that the vendor said, by mail or telephone, that a credential is installed; raises `Refused`."""
+    given = body if isinstance(body, dict) else {}
+    named = [given[name] for name in ("key_id", "thumbprint") if given.get(name)]
+    by, note = given.get("by"), given.get("note", "")
+    reasons = []
+    if len(named) != 1 or not isinstance(named[0], str):
+        reasons.append(Reason("key_id", "Name exactly one credential, by 'key_id' or by 'thumbprint'."))
+    if not isinstance(by, str) or not 0 < len(by) <= NOTE_LENGTH:
+        reasons.append(Reason("by", "'by' must say who acknowledged it."))
+    if not isinstance(note, str) or len(note) > NOTE_LENGTH:
+        reasons.append(Reason("note", f"'note' must be a text of at most {NOTE_LENGTH} characters."))
+    if unknown := set(given) - {"key_id", "thumbprint", "by", "note"}:
+        reasons.append(Reason("", f"There is no field {', '.join(sorted(map(str, unknown)))[:200]}."))
+    if reasons:
+        raise Refused(*reasons)
+    profile = _profile(tenant, key)
+    observed = await tenant.observe(key, profile)
+    if observed.application is None:
+        raise _unknown(key)
+    wanted = str(named[0]).casefold()
+    found = next((c["id"] for c in credentials(profile, observed, now) if c["id"].casefold() == wanted), None)
+    if found is None:
+        raise Refused(Reason("key_id", f"'{key}' has no such credential. GET the application to see them."), status=404)
+    await tenant.ledger.acknowledge(key, found, str(by), str(note), now)
+    for handed_off in await tenant.ledger.pages(key):
+        if handed_off.credential == found and handed_off.state in {"open", "collected"}:
+            try:
+                await tenant.ledger.replace_page(acknowledged(handed_off, now))
+            except Changed:
+                continue  # its holder was faster; what counts is the acknowledgement's own row
+    for operation in await tenant.ledger.unfinished_of(key):
+        await tenant.settle(operation.id, now)
+    return {"vendor": key.vendor, "instance": key.instance, "credential": found, "by": by, "at": now.isoformat()}
+
+
+def vendors(tenant: Tenant) -> list[dict[str, Any]]:
+    """The catalogue, a line each; a profile that cannot be read says so instead of hiding."""
+    lines = []
+    for slug in tenant.catalog.slugs():
+        try:
+            profile = tenant.catalog.load(slug)
+            lines.append({"vendor": slug, "name": profile.name, "protocol": profile.protocol, "guide": profile.guide})
+        except ValueError as error:
+            lines.append({"vendor": slug, "problem": str(error)})
+    return lines
+
+
+def vendor(tenant: Tenant, slug: str) -> dict[str, Any]:
+    """One vendor: what a request must supply and what comes of it; raises `Refused` (404)."""
+    try:
+        profile = tenant.catalog.load(slug)
+    except UnknownVendorError as error:
+        raise Refused(Reason("vendor", str(error)), status=404) from None
+    return {
+        "vendor": slug,
+        "name": profile.name,
+        "protocol": profile.protocol,
+        "guide": profile.guide,
+        "instances": profile.instances,
+        "parameters": {
+            name: {"title": parameter.title, "pattern": parameter.pattern, "from": parameter.source}
+            for name, parameter in profile.parameters.items()
+        },
+        "scopes": list(profile.oidc.scopes) if isinstance(profile, OidcProfile) else [],
+        "handoff": {
+            "to": profile.handoff.contact or profile.handoff.to,
+            "deliver": {name: profile.handoff.fields[name] for name in profile.handoff.deliver},
+            "steps": list(profile.handoff.steps),
+        },
+        "provisioning": profile.people.provisioning,
+    }
+
+
+def _profile(tenant: Tenant, key: Key) -> Profile:
+    try:
+        return tenant.catalog.load(key.vendor)
+    except UnknownVendorError as error:
+        raise Refused(Reason("vendor", str(error)), status=404) from None
+
+
+def _unknown(key: Key) -> Refused:
+    return Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)

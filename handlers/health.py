@@ -1,0 +1,101 @@
+"""Health: settings, permissions, connections, catalogue and poison queues, each green or with its repair."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from clients.tenant import Tenant
+from sso.errors import GatehouseError
+from vendors.profile import GallerySource
+
+# What each feature needs of Microsoft Graph (application permissions; graph-contract 2).
+PERMISSIONS = {
+    "Application.ReadWrite.All": "create and configure applications",
+    "AppRoleAssignment.ReadWrite.All": "assign people",
+    "DelegatedPermissionGrant.ReadWrite.All": "consent for everyone (without it, an administrator is asked each time)",
+    "User.Read.All": "look people up",
+    "Group.Read.All": "look groups up",
+}
+MAIL = "Mail.Send"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+async def checks(tenant: Tenant) -> list[Check]:
+    """Look at everything that an onboarding needs; one failing part does not hide another."""
+    return [
+        Check("settings", ok=True, detail=_settings(tenant)),
+        await _answer("permissions", lambda: _permissions(tenant)),
+        await _answer("token service", lambda: _probe(tenant.sts.probe)),
+        await _answer("vault", lambda: _probe(tenant.vault.probe)),
+        await _answer("ledger", lambda: _probe(tenant.ledger.probe)),
+        await _answer("poison queues", lambda: _poison(tenant)),
+        await _answer("catalogue", lambda: _catalogue(tenant)),
+    ]
+
+
+async def _answer(name: str, look: Callable[[], Awaitable[tuple[bool, str]]]) -> Check:
+    try:
+        ok, detail = await look()
+    except GatehouseError as error:
+        return Check(name, ok=False, detail=str(error))
+    return Check(name, ok=ok, detail=detail)
+
+
+def _settings(tenant: Tenant) -> str:
+    scale = tenant.settings.wait_scale
+    if scale != 1:
+        return f"read; GATEHOUSE_WAIT_SCALE is {scale:g}, so every wait is multiplied by it: unset it in production"
+    return "read"
+
+
+async def _permissions(tenant: Tenant) -> tuple[bool, str]:
+    identity = await tenant.graph.identity()
+    missing = [f"{name} (to {use})" for name, use in PERMISSIONS.items() if name not in identity.roles]
+    if missing:
+        return False, f"Grant the identity {identity.client_id} in Entra ID: {'; '.join(missing)}."
+    mail = "" if MAIL in identity.roles else f"; {MAIL} is not in the token, so it must be granted in Exchange"
+    return True, f"the token carries {len(identity.roles)} permissions{mail}"
+
+
+async def _probe(look: Callable[[], Awaitable[None]]) -> tuple[bool, str]:
+    await look()
+    return True, "answers"
+
+
+async def _poison(tenant: Tenant) -> tuple[bool, str]:
+    lengths = await tenant.queues.lengths()
+    poisoned = {name: count for name, count in lengths.items() if name.endswith("-poison") and count}
+    if poisoned:
+        held = ", ".join(f"{name} holds {count}" for name, count in sorted(poisoned.items()))
+        return False, f"{held}: messages that no function could read. Look at them, mend their sender, delete them."
+    kept = await tenant.ledger.unreadable()
+    return True, f"empty; {len(kept)} unreadable messages are kept in the ledger" if kept else "empty"
+
+
+async def _catalogue(tenant: Tenant) -> tuple[bool, str]:
+    """Read every profile, and name the gallery entry that each display name stands for, to pin it."""
+    problems, pins = [], []
+    for slug in tenant.catalog.slugs():
+        try:
+            profile = tenant.catalog.load(slug)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        source = profile.source
+        if isinstance(source, GallerySource) and not source.template_id:
+            found = await tenant.graph.templates(source.gallery, None)
+            fitting = [template.id for template in found if profile.protocol in template.sign_on_modes]
+            if len(fitting) == 1:
+                pins.append(f'{slug}: template_id = "{fitting[0]}"')
+            else:
+                problems.append(f"{slug}: the gallery has {len(fitting)} entries of this name; pin one by template_id.")
+    if problems:
+        return False, " ".join(problems)
+    return True, f"{len(tenant.catalog.slugs())} profiles; to pin: {', '.join(pins)}"

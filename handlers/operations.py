@@ -1,0 +1,136 @@
+"""Operations: found, listed, replayed, swept up, and failed when their message could not be read."""
+
+import json
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from clients.ledger import Changed
+from clients.tenant import Tenant
+from sso.errors import GatehouseError, NotReady, Reason, Refused
+from sso.letters import compose_operation_failed
+from sso.model import OperationId
+from sso.operation import Operation, State, fail
+from vendors.profile import parse_slug
+
+_log = logging.getLogger(__name__)
+
+SWEEP_AGE = timedelta(minutes=2)  # how long an operation's time must have passed before the sweep takes it up
+
+
+async def find(tenant: Tenant, operation_id: str) -> Operation:
+    """One operation; raises `Refused` (404)."""
+    operation = await tenant.ledger.find_operation(OperationId(operation_id))
+    if operation is None:
+        raise Refused(Reason("operation", f"There is no operation '{operation_id[:40]}'."), status=404)
+    return operation
+
+
+async def page(
+    tenant: Tenant, *, state: str | None, vendor: str | None, after: str | None
+) -> tuple[list[Operation], str | None]:
+    """A page of operations, newest first, and where the next one begins."""
+    states: dict[str, State] = {s: s for s in ("accepted", "running", "waiting", "done", "failed")}
+    reasons = []
+    if state is not None and state not in states:
+        reasons.append(Reason("state", f"'state' must be one of {', '.join(states)}."))
+    if vendor is not None:
+        try:
+            parse_slug(vendor)
+        except ValueError as error:
+            reasons.append(Reason("vendor", str(error)))
+    if reasons:
+        raise Refused(*reasons)
+    return await tenant.ledger.operations(state=states[state] if state else None, vendor=vendor, after=after)
+
+
+async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
+    """Run a failed or waiting operation again, from what is there now; raises `Refused` (409) for any other."""
+    operation = await find(tenant, operation_id)
+    if operation.state not in {"failed", "waiting"}:
+        detail = f"Operation {operation.id} is {operation.state}; only a failed or waiting one can be replayed."
+        raise Refused(Reason("operation", detail), status=409)
+    again = replace(
+        operation,
+        state="accepted",
+        waiting_for=None,
+        reasons=(),
+        handed_off=False,
+        not_before=now,
+        changed=now,
+        steps=tuple(step for step in operation.steps if step.state == "done"),
+    )
+    try:
+        operation = await tenant.ledger.replace_operation(again)
+    except Changed:
+        raise Refused(Reason("operation", "The operation has just changed; look at it again."), status=409) from None
+    await tenant.queues.send("onboardings", operation.id)
+    return operation
+
+
+async def sweep(tenant: Tenant, now: datetime) -> int:
+    """Send the message of every unfinished operation whose time passed two minutes ago; returns how many.
+
+    This is what makes "operation written, message lost" harmless, whoever died in between.
+    """
+    sent = 0
+    async for operation in tenant.ledger.due_operations(now - SWEEP_AGE * tenant.settings.wait_scale):
+        try:
+            await tenant.queues.send("onboardings", operation.id)
+        except NotReady as error:
+            _log.warning("The sweep could not send operation %s: %s", operation.id, error)
+        else:
+            sent += 1
+    return sent
+
+
+def read_message(message: bytes) -> tuple[OperationId, int | None]:
+    """Read the message of a queue: its operation, and on `assignments` its batch; raises `ValueError` that says why."""
+    try:
+        body = json.loads(message)
+    except (UnicodeDecodeError, ValueError):
+        msg = "the message is not JSON"
+        raise ValueError(msg) from None
+    operation = body.get("operation") if isinstance(body, dict) else None
+    batch = body.get("batch") if isinstance(body, dict) else None
+    if not isinstance(operation, str) or not operation or not isinstance(batch, int | None):
+        msg = "the message names no operation"
+        raise ValueError(msg)
+    return OperationId(operation), batch
+
+
+async def give_up(tenant: Tenant, queue: str, message: bytes, reason: str, dequeue_count: int, now: datetime) -> None:
+    """Keep a message that could not be carried out, fail its operation if it names one, and tell the owner."""
+    await tenant.ledger.keep_unreadable(queue, message, reason, dequeue_count, now)
+    try:
+        operation_id, _ = read_message(message)
+    except ValueError:
+        return
+    operation = await tenant.ledger.find_operation(operation_id)
+    if operation is None or operation.finished:
+        return
+    detail = f"A message on '{queue}' failed {dequeue_count} times and was put aside: {reason}. Replay the operation."
+    reasons = (Reason("operation", detail),)
+    try:
+        await tenant.ledger.replace_operation(fail(operation, reasons, now))
+    except Changed:
+        return  # a run was faster: the operation moves after all
+    await _tell(tenant, operation, reasons)
+
+
+async def _tell(tenant: Tenant, operation: Operation, reasons: tuple[Reason, ...]) -> None:
+    key = operation.key
+    owner = operation.request.get("owner")
+    try:
+        letter = compose_operation_failed(
+            key,
+            tenant.catalog.load(key.vendor).name if key else None,
+            organisation=tenant.organisation,
+            owner=await tenant.find_principal(owner) if owner else None,
+            operation=operation.id,
+            kind=operation.kind,
+            reasons=reasons,
+        )
+        await tenant.mail(letter)
+    except GatehouseError as error:
+        _log.warning("The owner could not be told of operation %s: %s", operation.id, error)

@@ -1,0 +1,126 @@
+"""An operation: one accepted request, from acceptance to its end, as the ledger keeps it and people read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sso.assignment import Batch
+from sso.errors import Reason
+from sso.model import Key, OperationId
+from sso.steps import Step
+
+Kind = Literal["onboarding", "assignment", "rotation", "offboarding", "hr_event", "reconcile"]
+State = Literal["accepted", "running", "waiting", "done", "failed"]
+What = Literal["replication", "throttling", "permission", "consent", "parameters", "acknowledgement", "time", "release"]
+UNFINISHED: frozenset[State] = frozenset({"accepted", "running", "waiting"})
+REPLICATION_LIMIT = timedelta(minutes=30)  # in all, through the queue; then an operator must look
+IDEMPOTENCY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A step as the operation shows it."""
+
+    step: str
+    sentence: str
+    affects: str
+    state: Literal["planned", "done", "failed"]
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What an unfinished operation waits for, of whom, and since when."""
+
+    what: What
+    whom: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One accepted request and how far it has come; `request` is its JSON, without any secret."""
+
+    id: OperationId
+    kind: Kind
+    key: Key | None
+    request: Mapping[str, Any]
+    state: State
+    created: datetime
+    changed: datetime
+    not_before: datetime  # the sweep takes it up when this has passed
+    ticket: str | None = None
+    requested_by: str | None = None
+    caller: str | None = None
+    steps: tuple[StepRecord, ...] = ()
+    waiting_for: Waiting | None = None
+    reasons: tuple[Reason, ...] = ()
+    batches: int = 0
+    handed_off: bool = False
+    etag: str | None = field(default=None, compare=False)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.state not in UNFINISHED
+
+
+def planned(operation: Operation, steps: tuple[Step, ...], now: datetime) -> Operation:
+    """The operation with what was done and what is planned now."""
+    done = tuple(record for record in operation.steps if record.state == "done")
+    rest = tuple(StepRecord(step.name, step.sentence, step.affects, "planned") for step in steps)
+    return replace(operation, steps=done + rest, changed=now)
+
+
+def took(operation: Operation, step: Step, now: datetime) -> Operation:
+    """The operation after one step was applied."""
+    done = tuple(record for record in operation.steps if record.state == "done")
+    record = StepRecord(step.name, step.sentence, step.affects, "done", now)
+    return replace(operation, steps=(*done, record), changed=now)
+
+
+def wait(operation: Operation, what: What, whom: str, now: datetime, until: datetime) -> Operation:
+    """The operation waiting; `since` stays where it waits for the same already."""
+    before = operation.waiting_for
+    since = before.since if before and before.what == what else now
+    return replace(
+        operation, state="waiting", waiting_for=Waiting(what, whom, since), not_before=until, changed=now, reasons=()
+    )
+
+
+def fail(operation: Operation, reasons: tuple[Reason, ...], now: datetime) -> Operation:
+    """The operation at an end that somebody must look at."""
+    steps = list(operation.steps)
+    for number, record in enumerate(steps):
+        if record.state == "planned":
+            steps[number] = replace(record, state="failed", at=now)
+            break
+    return replace(operation, state="failed", reasons=reasons, waiting_for=None, changed=now, steps=tuple(steps))
+
+
+def settle(
+    operation: Operation, batches: tuple[Batch, ...], *, acknowledged: bool, whom: str, until: datetime, now: datetime
+) -> Operation:
+    """Where an onboarding stands once its own run is through.
+
+    It runs until every principal is recorded as assigned or refused, then waits for the acknowledgement of what was
+    handed off, then is done.
+    """
+    if operation.finished or not operation.handed_off:
+        return operation
+    if any(batch.open for batch in batches):
+        return replace(operation, state="running", waiting_for=None, changed=now)
+    if acknowledged:
+        return replace(operation, state="done", waiting_for=None, changed=now, reasons=refusals(batches))
+    return replace(wait(operation, "acknowledgement", whom, now, until), reasons=refusals(batches))
+
+
+def refusals(batches: tuple[Batch, ...]) -> tuple[Reason, ...]:
+    """The principals that were refused, each with its reason."""
+    return tuple(
+        Reason("assignments", f"{grant.name} ({grant.principal_id}): {grant.reason}")
+        for batch in batches
+        for grant in batch.grants
+        if grant.state == "refused"
+    )

@@ -1,0 +1,217 @@
+"""The steps of a plan: each one write, said in one sentence, with who is affected.
+
+A sentence speaks only of what is known when the plan is made, so that the plan that was shown and the steps that were
+taken read the same. Steps carry what is wanted, never ids of the tenant: whoever applies one observes first.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from sso.model import KeyId, Principal, TemplateId, Thumbprint, VaultVersion
+
+NOBODY = "nobody's sign-in"
+
+
+@dataclass(frozen=True)
+class ApplicationSettings:
+    """What is wanted of an application; None leaves a field as it is."""
+
+    display_name: str | None = None
+    unique_name: str | None = None
+    tags: tuple[str, ...] | None = None
+    identifiers: tuple[str, ...] | None = None
+    reply_urls: tuple[str, ...] | None = None
+    logout_url: str | None = None
+    scopes: tuple[str, ...] | None = None  # Microsoft Graph's delegated permissions, by name
+    rename_texts_from: str | None = None  # the name that instantiate wrote into the published scopes' texts
+
+
+@dataclass(frozen=True)
+class ServicePrincipalSettings:
+    """What is wanted of a service principal; None leaves a field as it is."""
+
+    sign_on_mode: str | None = None
+    sign_on_url: str | None = None
+    logout_url: str | None = None
+    relay_state: str | None = None
+    assignment_required: bool | None = None
+    notification_addresses: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What every step says of itself."""
+
+    sentence: str
+    affects: str = NOBODY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instantiate(Described):
+    """Make application and service principal from the gallery, under the temporary name."""
+
+    name: ClassVar = "instantiate"
+    template_id: TemplateId
+    temporary_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateApplication(Described):
+    """Make an ordinary application registration, found again by its unique name."""
+
+    name: ClassVar = "create_application"
+    settings: ApplicationSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateServicePrincipal(Described):
+    """Make the service principal of an application registration."""
+
+    name: ClassVar = "create_service_principal"
+    settings: ServicePrincipalSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigureServicePrincipal(Described):
+    """Set the service principal's sign-on."""
+
+    name: ClassVar = "configure_service_principal"
+    settings: ServicePrincipalSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigureApplication(Described):
+    """Set the application's names and addresses."""
+
+    name: ClassVar = "configure_application"
+    settings: ApplicationSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantConsent(Described):
+    """Consent for everyone to the scopes; where a grant exists it is widened, never narrowed."""
+
+    name: ClassVar = "grant_consent"
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddCertificate(Described):
+    """Add a signing certificate, not yet active."""
+
+    name: ClassVar = "add_certificate"
+    subject: str
+    ends: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivateCertificate(Described):
+    """Sign with this certificate from now on; done when the published metadata lists it."""
+
+    name: ClassVar = "activate_certificate"
+    thumbprint: Thumbprint | None  # None: the one that the step before adds
+
+
+@dataclass(frozen=True, kw_only=True)
+class MintSecret(Described):
+    """Mint a client secret and put it into the vault's staged name."""
+
+    name: ClassVar = "mint_secret"
+    display_name: str
+    ends: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromoteSecret(Described):
+    """Prove the staged secret at the token service, then make it the vault's current version."""
+
+    name: ClassVar = "promote_secret"
+    staged: VaultVersion | None  # None: the one that the step before stages
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseStaged(Described):
+    """Disable a staged version that has been promoted already."""
+
+    name: ClassVar = "close_staged"
+    staged: VaultVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscardSecret(Described):
+    """Remove a client secret of ours whose value no vault version holds."""
+
+    name: ClassVar = "discard_secret"
+    key_id: KeyId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assign(Described):
+    """Hand the principals to the assignment queue, 20 at a time."""
+
+    name: ClassVar = "assign"
+    principals: tuple[Principal, ...]
+    role: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOwner(Described):
+    """Tell the owner so far, then write the new one."""
+
+    name: ClassVar = "change_owner"
+    old: Principal | None  # None: no longer in the directory, so nobody is told
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailHandoff(Described):
+    """Mail the hand-off with a new link; older pages of this application close."""
+
+    name: ClassVar = "mail_handoff"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailCode(Described):
+    """Mail the code of the page, another way than its link."""
+
+    name: ClassVar = "mail_code"
+
+
+Step = (
+    Instantiate
+    | CreateApplication
+    | CreateServicePrincipal
+    | ConfigureServicePrincipal
+    | ConfigureApplication
+    | GrantConsent
+    | AddCertificate
+    | ActivateCertificate
+    | MintSecret
+    | PromoteSecret
+    | CloseStaged
+    | DiscardSecret
+    | Assign
+    | ChangeOwner
+    | MailHandoff
+    | MailCode
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Why a plan goes no further: something is missing that another person must supply, or it cannot be done."""
+
+    what: Literal["parameters", "failed"]
+    whom: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps, in order, and what stands in the way after them."""
+
+    steps: tuple[Step, ...]
+    block: Block | None = None
+    notes: tuple[str, ...] = ()  # what is seen and left alone, such as an unmanaged application of the same name
