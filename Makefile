@@ -15,7 +15,7 @@ ARGS ?=
 .PHONY: help demo test check bench schema up format clean setup browser
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## onboard the five vendors in a simulated tenant and sign a person in to each
 	@$(PYTHON) -m sandbox demo $(ARGS)
@@ -58,7 +58,7 @@ $(STAMP): $(REQUIREMENTS)
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -x $(PYTHON) ]; then :; \
-	elif [ -n "$$found" ]; then echo "Making $(VENV) with $$found (once)."; $$found -m venv $(VENV); \
+	elif [ -n "$$found" ]; then echo "Making $(VENV) with $$found (once)."; $$found -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
 	else echo "Gatehouse needs Python 3.11 or newer; none was found as python3 or python3.11 to python3.13." >&2; exit 1; fi
 	@echo "Installing the requirements."
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt

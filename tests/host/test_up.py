@@ -67,11 +67,10 @@ async def test_takes_its_children_along_when_it_is_killed(tmp_path: Path) -> Non
     """A sandbox that is killed without warning leaves no child behind."""
     process, state = await _started(tmp_path)
     children = _children(state["pid"])
-    process.kill()
-    # The children hold the other end of its standard error: that ends when the last of them has ended.
-    await asyncio.wait_for(process.communicate(), 20)
     assert len(children) == 2
-    assert not [pid for pid in children if _is_alive(pid)]
+    ends = [_end_of(pid) for pid in children]
+    process.kill()
+    await asyncio.wait_for(asyncio.gather(process.communicate(), *ends), 20)
 
 
 def test_refuses_any_address_but_loopback() -> None:
@@ -99,6 +98,20 @@ async def _started(folder: Path) -> tuple[asyncio.subprocess.Process, dict[str, 
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _end_of(pid: int) -> asyncio.Future[None]:
+    """Done when the process has ended."""
+    loop = asyncio.get_running_loop()
+    ended, descriptor = loop.create_future(), os.pidfd_open(pid)
+
+    def end() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        ended.set_result(None)
+
+    loop.add_reader(descriptor, end)
+    return ended
 
 
 def _is_alive(pid: int) -> bool:
