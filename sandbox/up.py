@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from sandbox.azurite.emptying import empty_storage
 from sandbox.azurite.process import start_azurite
 from sandbox.certificate_authority import LoopbackCertificate, issue_loopback_certificate
 from sandbox.child import Child, ChildError
+from sandbox.relying_parties import RelyingParties
 from sandbox.services import SERVICES, open_sockets, start_services, urls_of
-from sandbox.tenant import SandboxTenant, Urls, VendorSides
+from sandbox.tenant import SandboxTenant, Urls
 from sandbox.tokens import tokens_of
 
 _CLONE = Path(__file__).resolve().parent.parent
@@ -133,7 +133,7 @@ async def _sandbox(options: Options) -> AsyncIterator[_Running]:
         urls = urls_of(sockets, host_url)
         tenant = SandboxTenant(options.seed, urls, options.rate)
         tenant.on_reset.append(lambda: empty_storage(azurite.connection))
-        tenant.vendors = _vendor_sides(tenant, certificate)
+        tenant.vendors = RelyingParties(tenant, certificate.client_context())
         for runner in await start_services(tenant, sockets, certificate.server_context()):
             stack.push_async_callback(runner.cleanup)
         environment = _app_environment(tenant, urls, azurite.connection, certificate, options)
@@ -194,12 +194,6 @@ def _app_environment(
         # A company's proxy must not be asked for what runs on this machine.
         "NO_PROXY": "127.0.0.1,localhost",
     }
-
-
-def _vendor_sides(tenant: SandboxTenant, certificate: LoopbackCertificate) -> VendorSides | None:
-    make = getattr(import_module("sandbox.relying_parties"), "RelyingParties", None)
-    sides: VendorSides | None = make(tenant, certificate.client_context()) if make else None
-    return sides
 
 
 def _port(options: Options, offset: int) -> int:
