@@ -8,7 +8,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,11 +50,13 @@ class QueueListener:
         settings: QueueSettings,
         environment: Mapping[str, str],
         scale: float,
+        on_given_up: Callable[[], None],
     ) -> None:
         self._function = function
         self._invoker = invoker
         self._settings = settings
         self._scale = scale
+        self._on_given_up = on_given_up
         self.queue = str(function.trigger["queueName"])
         connection = connection_string(str(function.trigger["connection"]), environment)
         # The loop below is the retry; the SDK's own would hide an outage for a minute.
@@ -70,13 +72,19 @@ class QueueListener:
         self._lease = max(scaled(_LEASE, scale), _SHORTEST_LEASE)
         self._retry_after = whole_seconds(scaled(settings.visibility_timeout, scale))
         self._woken = asyncio.Event()
-        self._attentive_until = time.monotonic() + _ATTENTIVE
+        self._attentive_until = 0.0
+        self._be_attentive()
         self._work: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Look at the queue at once, and be quick for a while."""
-        self._attentive_until = time.monotonic() + _ATTENTIVE
+        self._be_attentive()
         self._woken.set()
+
+    def _be_attentive(self) -> None:
+        # Only this host fills a poison queue, and then wakes its listener: attention would be in vain.
+        if self._poison is not None:
+            self._attentive_until = time.monotonic() + _ATTENTIVE
 
     async def run(self) -> None:
         """Poll until cancelled; an unreachable queue is reported once and waited for."""
@@ -97,6 +105,7 @@ class QueueListener:
                 self._work.add(task)
                 task.add_done_callback(self._work.discard)
             if messages:
+                self._be_attentive()
                 delay = _QUICKEST_POLL
                 while len(self._work) > self._settings.new_batch_threshold:
                     await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
@@ -203,6 +212,7 @@ class QueueListener:
             await self._poison.send_message(message.content)
         print(f"A message of {self.queue!r} was moved to {self.queue}-poison.", file=sys.stderr, flush=True)
         await self._client.delete_message(str(message.id), lease.pop_receipt)
+        self._on_given_up()
 
 
 def message_metadata(message: QueueMessage, body: str) -> dict[str, Datum]:

@@ -44,7 +44,9 @@ class Host:
         self._timers: dict[str, Timer] = {}
         for function in self.index.functions:
             if function.trigger["type"] == "queueTrigger":
-                self._listeners.append(QueueListener(function, self._invoker, settings.queues, environment, scale))
+                self._listeners.append(
+                    QueueListener(function, self._invoker, settings.queues, environment, scale, self._wake)
+                )
             elif function.schedule is not None:
                 self._timers[function.name] = Timer(function, function.schedule, self._invoker, scale)
         keys = Keys(master_key, [function.name for function in self.index.functions]) if master_key else None
