@@ -6,8 +6,10 @@ child takes the end of its input as the order to stop.
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self
+from pathlib import Path
+from typing import BinaryIO, Self
 
 # Shown when a child dies before it is ready.
 _LAST_LINES = 20
@@ -37,18 +39,24 @@ class Child:
         is_ready: Callable[[Sequence[str]], bool],
         *,
         pass_fds: Sequence[int] = (),
+        log: Path | None = None,
     ) -> Self:
-        """Start `command` and return when the lines it has printed satisfy `is_ready`; raises ChildError."""
+        """Start `command` and return when the lines it has printed satisfy `is_ready`; raises ChildError.
+
+        Its standard error, and that of its own children, is added to `log` where one is given.
+        """
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=pipe,
-            stdout=pipe,
-            env=dict(environment),
-            pass_fds=pass_fds,
-            # Ctrl+C in a terminal reaches the starter alone, which then stops its children in order.
-            start_new_session=True,
-        )
+        with contextlib.ExitStack() as opened:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=opened.enter_context(log.open("ab")) if log else None,
+                env=dict(environment),
+                pass_fds=pass_fds,
+                # Ctrl+C in a terminal reaches the starter alone, which then stops its children in order.
+                start_new_session=True,
+            )
         child = cls(name, process)
         try:
             async with asyncio.timeout(_STARTING):
@@ -102,10 +110,11 @@ class Child:
         del self._said[:-_LAST_LINES]
 
     async def _read_on(self) -> None:
-        """Keep the pipe empty, so that the child never waits to be read."""
+        """Keep the pipe empty, so that the child never waits to be read, and pass on what it prints."""
         with contextlib.suppress(ChildError):
             while True:
                 await self._read_line()
+                print(self._said[-1], file=sys.stderr, flush=True)
 
     def _end(self) -> str:
         return "\n".join(self._said)

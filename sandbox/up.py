@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sandbox.azurite.emptying import empty_storage
 from sandbox.azurite.process import start_azurite
@@ -99,9 +99,18 @@ async def up(options: Options, state_file: Path) -> int:
 
 @contextlib.asynccontextmanager
 async def running_sandbox(
-    *, seed: int = 1, calm: bool = True, rate: float = 1.0, host: bool = True, app: Path | None = None
+    *,
+    seed: int = 1,
+    calm: bool = True,
+    rate: float = 1.0,
+    host: bool = True,
+    app: Path | None = None,
+    log: Path | None = None,
 ) -> AsyncIterator[State]:
-    """A whole sandbox in a process of its own, for as long as the context is open."""
+    """A whole sandbox in a process of its own, for as long as the context is open.
+
+    Everything that its processes and the app print and log goes to `log`, else to this process' standard error.
+    """
     with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
         state_file = Path(folder) / "state.json"
         command = [sys.executable, "-m", "sandbox", "up", "--state-file", str(state_file), "--end-with-stdin"]
@@ -111,7 +120,7 @@ async def running_sandbox(
         command += ["--app", str(app)] if app else []
         environment = os.environ | {"PYTHONPATH": str(_CLONE)}
         child = await Child.start(
-            "The sandbox", command, environment, lambda said: bool(said) and said[-1].startswith(_READY)
+            "The sandbox", command, environment, lambda said: bool(said) and said[-1].startswith(_READY), log=log
         )
         try:
             yield State(**json.loads(state_file.read_text(encoding="utf-8")))

@@ -1,6 +1,7 @@
 """One sandbox with its host for the whole run; every test that asks for the world finds it at its seed."""
 
 import ssl
+import sys
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -11,17 +12,22 @@ from tests.world import World
 
 
 @pytest.fixture(scope="session")
-async def running_world() -> AsyncIterator[World]:
+async def running_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Everything started once, calm."""
-    async with running_sandbox(calm=True) as state:
+    log = tmp_path_factory.mktemp("sandbox") / "log"
+    async with running_sandbox(calm=True, log=log) as state:
         tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
         connector = aiohttp.TCPConnector(ssl=tls)
         async with aiohttp.ClientSession(connector=connector) as session:
-            yield World(state, session, tls)
+            yield World(state, session, tls, log)
 
 
 @pytest.fixture
-async def world(running_world: World) -> World:
-    """The running world, back at its seed."""
+async def world(running_world: World) -> AsyncIterator[World]:
+    """The running world, back at its seed; what it logs meanwhile is shown with a test that fails."""
     await running_world.reset()
-    return running_world
+    begin = running_world.log.stat().st_size
+    yield running_world
+    with running_world.log.open("rb") as log:
+        log.seek(begin)
+        sys.stderr.write(log.read().decode(errors="replace"))

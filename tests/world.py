@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -35,9 +36,10 @@ class Reply:
 class World:
     """A running sandbox with its host, and a client of both."""
 
-    def __init__(self, state: State, session: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
+    def __init__(self, state: State, session: aiohttp.ClientSession, tls: ssl.SSLContext, log: Path) -> None:
         self.state = state
         self.tls = tls
+        self.log = log
         self._session = session
 
     # The app's own API
