@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 log = logging.getLogger("gatehouse")
+# They log every address they call, at the level of our own lines, and Graph's addresses name people
+# ("…/users?$filter=userPrincipalName eq 'b.simon@…'"). host.json sets levels by function, not by library.
+for library in ("httpx", "azure"):
+    logging.getLogger(library).setLevel(logging.WARNING)
 
 STORAGE = "AzureWebJobsStorage"
 ONBOARDING_LIMIT = 32 * 1024  # bytes of an onboarding's body
@@ -274,10 +278,11 @@ async def poisoned(queue: str, message: func.QueueMessage) -> None:
 
 @app.timer_trigger("timer", "%GATEHOUSE_SWEEP_SCHEDULE%", use_monitor=True)
 async def sweep(timer: func.TimerRequest) -> None:
-    """Take up whatever was accepted and left lying."""
+    """Take up whatever was accepted and left lying, and tell of locked pages that nobody told of."""
     sent = await handlers.operations.sweep(tenant(), now())
-    if sent or timer.past_due:
-        log.info("swept %d operations", sent)
+    told = await handlers.handoff.report_locks(tenant(), now())
+    if sent or told or timer.past_due:
+        log.info("swept %d operations and %d locked pages", sent, told)
 
 
 # From the wire and back

@@ -44,7 +44,9 @@ from sso.model import Key, OperationId
 from sso.operation import Operation, State
 
 TABLE = "gatehouse"
-CHUNK = 30_000  # characters of one property: 64 KiB of UTF-16 (learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model)
+# Characters of one property: 64 KiB of UTF-16
+# (learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model).
+CHUNK = 30_000
 CHUNKS = 12  # a row holds 1 MiB
 FAR = 10**13  # milliseconds; operations sort newest first until the year 2286
 LEASE = timedelta(seconds=60)
@@ -56,7 +58,7 @@ _BATCH = TypeAdapter(Batch)
 _PAGE = TypeAdapter(Page)
 
 
-class Changed(Exception):  # noqa: N818  # it says what happened, not that something is wrong
+class Changed(Exception):  # it says what happened, not that something is wrong
     """The row changed since it was read, or is there already: read again and decide again."""
 
 
@@ -70,6 +72,7 @@ class Intent:
     attempts: int = 1
     empty_reads: int = 0
     last_read: datetime | None = None
+    answer: str | None = None  # the id of what the call made, once it was answered
 
 
 _INTENT = TypeAdapter(Intent)
@@ -242,6 +245,11 @@ class Ledger:
         pages = [replace(_read(_PAGE, row), etag=_etag(row)) for row in rows]
         return sorted(pages, key=lambda page: (page.state != "replaced", page.created), reverse=True)
 
+    async def pages_with_untold_lock(self) -> AsyncIterator[Page]:
+        """The locked pages whose owner was not told of it."""
+        async for row in self._query("PartitionKey eq 'page' and lock_untold eq true", {}):
+            yield replace(_read(_PAGE, row), etag=_etag(row))
+
     async def acknowledge(self, key: Key, credential: str, by: str, note: str, now: datetime) -> None:
         """Record that a credential is installed and tested; repeating it changes nothing."""
         row = _row(
@@ -412,4 +420,4 @@ def _index(operation: Operation) -> dict[str, Any]:
 
 
 def _page_index(page: Page) -> dict[str, Any]:
-    return {"key": page.key.row}
+    return {"key": page.key.row, "lock_untold": page.lock_untold}

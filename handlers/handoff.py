@@ -2,6 +2,7 @@
 
     GET, HEAD   show    steps and a form; nothing changes, so mail scanners and previews may look
     POST        act     judge -> write the page (ETag, the one winner) -> only then the effect and the answer
+    sweep       report_locks    tell owners what a request that died could not
 
 Whoever opens the page has proved nothing: the link may be in a proxy's log. Only the code, which came another way,
 opens anything, and a page never says more than the mail with its link did before the code was right.
@@ -10,13 +11,13 @@ opens anything, and a page never says more than the mail with its link did befor
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never, cast, get_args
 
 from clients.ledger import Changed
-from clients.render import page_style_source, render_mail, render_page
+from clients.render import page_style_source, render_page
 from clients.tenant import Tenant
 from sso import notices
 from sso.errors import GatehouseError
@@ -35,7 +36,6 @@ from sso.handoff import (
 from sso.letters import (
     LONGEST_PROBLEM,
     Letter,
-    Organisation,
     compose_page_locked,
     compose_page_problem,
     moment,
@@ -50,6 +50,7 @@ _log = logging.getLogger(__name__)
 
 # Every lost race means that somebody else's write won, and a page takes few: five wrong codes, one collecting.
 RACES = 20
+TELLING = timedelta(minutes=2)  # longer than a request that locks a page may need to tell the owner
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,20 @@ async def act(tenant: Tenant, token: str, form: Mapping[str, str], now: datetime
     return await _carry_out(tenant, page, profile, press, outcome, now)
 
 
+async def report_locks(tenant: Tenant, now: datetime) -> int:
+    """Tell the owners of locked pages who do not know yet, because whoever locked one died; returns how many."""
+    told = 0
+    async for page in tenant.ledger.pages_with_untold_lock():
+        # A younger one's own request is still at it; after its time nobody needs to hear of a page.
+        if not page.changed + TELLING * tenant.settings.wait_scale < now < page.valid_until:
+            continue
+        profile = _profile(tenant, page)
+        if profile is not None:
+            await _tell_lock(tenant, page, profile, now)
+            told += 1
+    return told
+
+
 @dataclass(frozen=True)
 class Press:
     """One press of a button, as the form brings it."""
@@ -127,7 +142,7 @@ async def _carry_out(
     tenant: Tenant, page: Page, profile: Profile, press: Press, outcome: Outcome, now: datetime
 ) -> PageReply:
     """Do what was decided and written, and answer."""
-    organisation = _organisation(tenant)
+    organisation = tenant.organisation
     match outcome:
         case "collected":
             return await _collect(tenant, page, profile)
@@ -138,7 +153,7 @@ async def _carry_out(
             if not await _tell(tenant, page, letter):
                 return _notice(tenant, notices.NOT_MAILED, page)
         case "locks":
-            await _tell(tenant, page, partial(compose_page_locked, page, profile.name, organisation=organisation))
+            await _tell_lock(tenant, page, profile, now)
         case "acknowledged_already" if press.action != "acknowledge":
             return _notice(tenant, notices.DONE_ALREADY, page)
     if outcome in notices.NOTICES:
@@ -217,11 +232,22 @@ async def _acknowledge(tenant: Tenant, page: Page, now: datetime) -> None:
         _log.warning("Hand-off page %s: the operation is settled later: %s", page.token_hash[:8], error)
 
 
+async def _tell_lock(tenant: Tenant, page: Page, profile: Profile, now: datetime) -> None:
+    """Tell the owner that wrong codes locked a page, and note it; where that fails the sweep tries again."""
+    letter = partial(compose_page_locked, page, profile.name, organisation=tenant.organisation)
+    if not await _tell(tenant, page, letter):
+        return
+    try:
+        await tenant.ledger.replace_page(replace(page, lock_told=now))
+    except Changed:
+        _log.info("Hand-off page %s changed while its owner was told.", page.token_hash[:8])
+
+
 async def _tell(tenant: Tenant, page: Page, compose: Callable[..., Letter]) -> bool:
     """Mail the owner as the directory knows them now; False where that failed."""
     try:
         owner = await tenant.find_principal(page.owner)
-        await tenant.mailer.send(render_mail(compose(owner=owner)))
+        await tenant.mail(compose(owner=owner))
     except GatehouseError as error:
         _log.error("Hand-off page %s: the owner could not be told: %s", page.token_hash[:8], error)
         return False
@@ -234,11 +260,6 @@ def _profile(tenant: Tenant, page: Page) -> Profile | None:
     except (UnknownVendorError, ProfileError):
         _log.exception("Hand-off page %s: the profile of its vendor cannot be read.", page.token_hash[:8])
         return None
-
-
-def _organisation(tenant: Tenant) -> Organisation:
-    settings = tenant.settings
-    return Organisation(settings.organisation, settings.mail_sender, settings.tenant_id, settings.operators)
 
 
 def _form(tenant: Tenant, page: Page, hint: Hint | None = None, text: str = "") -> PageReply:
@@ -272,7 +293,7 @@ def _common(tenant: Tenant, page: Page, profile: Profile) -> dict[str, object]:
     """What every page with a form needs."""
     return {
         "organisation": tenant.settings.organisation,
-        "domain": _organisation(tenant).domain,
+        "domain": tenant.organisation.domain,
         "vendor": profile.name,
         "reference": page.reference,
         "error": None,
@@ -284,7 +305,7 @@ def _common(tenant: Tenant, page: Page, profile: Profile) -> dict[str, object]:
 def _notice(tenant: Tenant, notice: Notice, page: Page | None = None) -> PageReply:
     values = {
         "organisation": tenant.settings.organisation,
-        "domain": _organisation(tenant).domain,
+        "domain": tenant.organisation.domain,
         "reference": page.reference if page is not None else None,
         "heading": notice.heading,
         "sentence": notice.sentence,

@@ -116,6 +116,12 @@ class Page:
     code_mailed: datetime | None
     etag: str | None = None  # of the ledger row
     collected: datetime | None = None  # kept when the page locks or lapses later: what was shown is known
+    lock_told: datetime | None = None  # when the owner was told that wrong codes locked it
+
+    @property
+    def lock_untold(self) -> bool:
+        """True where the owner does not know yet that wrong codes locked this page."""
+        return self.state == "locked" and self.lock_told is None
 
 
 @dataclass(frozen=True)
