@@ -25,6 +25,7 @@ def main() -> int:
     start.add_argument("--address", type=_loopback, default="127.0.0.1", help="127.0.0.1, and nothing else")
     start.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
     show = commands.add_parser("demo", help="onboard the five vendors and sign a person in to each")
+    show.add_argument("--keep", action="store_true", help="keep everything running afterwards, until Ctrl+C")
     for command in (start, show):
         command.add_argument("--seed", type=int, default=Options.seed, help="decides every draw")
         command.add_argument("--calm", action="store_true", help="without lag, throttling and faults")

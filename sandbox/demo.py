@@ -1,0 +1,270 @@
+"""The demo: the five vendors through the app's HTTP API, a person signed in to each, and what was seen of it.
+
+    start the sandbox -> for each vendor: request -> hand-off collected and acknowledged -> one in, one refused
+                      -> one request again, which changes nothing -> the table
+
+It believes nothing but answers: what did not happen is said in a sentence, and then the exit code is 1.
+"""
+
+import argparse
+import asyncio
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from sandbox.azurite.installation import InstallationError, cache_folder, installed_azurite
+from sandbox.child import ChildError
+from sandbox.demo_display import Display, Line
+from sandbox.up import State, running_sandbox
+
+REQUESTS: Mapping[str, Mapping[str, Any]] = {
+    "clicktime": {},
+    "smarttrace": {"parameters": {"InstanceName": "contoso"}},
+    "hellotracks": {},
+    "thoropass": {},
+    "ilogon_mha": {},
+}
+COMMON: Mapping[str, Any] = {
+    "owner": "app-owner@contoso.com",
+    "assignments": {"users": ["b.simon@contoso.com"], "groups": ["Sales"]},
+    "ticket": "IT-1234",
+    "requested_by": "helpdesk@contoso.com",
+}
+ASSIGNED = "b.simon@contoso.com"
+UNASSIGNED = "helpdesk@contoso.com"
+REPEATED = "smarttrace"
+WITHIN = 120.0  # seconds for one operation; in the calm sandbox it takes one
+LOOK = 0.1  # seconds between two looks at a running operation
+CHECKS = 4  # collected, acknowledged, signed in, refused
+READS = {"GET", "HEAD"}
+
+
+class Missing(Exception):
+    """Something that the demo shows did not happen; the sentence says what."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the demo; the exit code is 0 only where everything happened."""
+    display = Display()
+    try:
+        return asyncio.run(_run(arguments, display))
+    except KeyboardInterrupt:
+        display.say("Stopped.")
+        return 130
+    except (InstallationError, ChildError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _run(arguments: argparse.Namespace, display: Display) -> int:
+    began = time.monotonic()
+    await asyncio.to_thread(installed_azurite)
+    display.say(f"Gatehouse demo: contoso.com, a simulated tenant on this machine, seed {arguments.seed}.")
+    log = cache_folder() / "demo.log"
+    log.unlink(missing_ok=True)
+    # The demo shows the way, not the weather: it is calm whether or not that is asked for.
+    async with running_sandbox(seed=arguments.seed, calm=True, rate=arguments.rate, log=log) as state:
+        display.say(
+            f"Tenant, vendors, storage and Functions host run after {time.monotonic() - began:.0f} s."
+            f" The app answers at {state.host}/api."
+        )
+        problems = await show(state, display)
+        for problem in problems:
+            display.say(f"Did not happen: {problem}")
+        if problems:
+            display.say(f"The log may say why: {log}")
+        else:
+            display.say(f"Everything happened, in {time.monotonic() - began:.0f} s.")
+        await _keep(arguments, state, display)
+    return 1 if problems else 0
+
+
+async def _keep(arguments: argparse.Namespace, state: State, display: Display) -> None:
+    if not arguments.keep:
+        display.say("The sandbox ends here. To look around: make demo ARGS=--keep. To try it yourself: make up.")
+        return
+    display.say(
+        f"Kept running until Ctrl+C. Calls: {state.control}/calls, mails: {state.control}/mailbox."
+        f" Certificate authority: {state.env['SSL_CERT_FILE']}."
+    )
+    await asyncio.Event().wait()
+
+
+async def show(state: State, display: Display) -> list[str]:
+    """Onboard the five and repeat one; returns what did not happen, a sentence each."""
+    tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
+    problems: list[str] = []
+    lines: list[Line] = []
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
+        wire = _Wire(session, state)
+        with display.bars(list(REQUESTS)):
+            for vendor in REQUESTS:
+                line = Line(vendor)
+                lines.append(line)
+                problems += await _guarded(vendor, _Vendor(wire, display, vendor, line).through(), display)
+            problems += await _guarded(REPEATED, _repeat(wire, display), display)
+        display.table(lines, f"Each operation: {state.host}/api/operations/{{operation}}")
+    return problems
+
+
+async def _guarded(vendor: str, story: Awaitable[None], display: Display) -> list[str]:
+    """Run one story; what it missed is returned, so that the next vendor has its turn."""
+    try:
+        await story
+    except Missing as missing:
+        display.step(vendor, "missing", str(missing), good=False)
+        return [f"{vendor}: {missing}"]
+    except (aiohttp.ClientError, TimeoutError) as error:
+        display.step(vendor, "missing", f"no answer ({type(error).__name__})", good=False)
+        return [f"{vendor}: no answer ({type(error).__name__})"]
+    return []
+
+
+class _Wire:
+    """The app's API and the sandbox's control plane, over HTTP."""
+
+    def __init__(self, session: aiohttp.ClientSession, state: State) -> None:
+        self._session = session
+        self.state = state
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:
+        """Call the app; raises `Missing` with the reasons of its problem document."""
+        return await self._call(method, f"{self.state.host}/api{path}", body)
+
+    async def control(self, method: str, path: str, body: object = None) -> Any:
+        """Call the control plane."""
+        return await self._call(method, f"{self.state.control}{path}", body)
+
+    async def _call(self, method: str, url: str, body: object) -> Any:
+        async with self._session.request(method, url, json=body) as response:
+            if response.ok:
+                return await response.json(content_type=None)
+            text = await response.text()
+            if "json" in response.content_type:
+                reasons = (await response.json(content_type=None)).get("reasons", [])
+                text = " ".join(reason["detail"] for reason in reasons) or text
+            raise Missing(f"{method} {url} was answered {response.status}: {text[:500]}")
+
+    async def writes(self, since: int) -> list[str]:
+        """What was written to Graph and the vault after a sequence number."""
+        return [
+            f"{call['service']} {call['operation']}"
+            for call in await self.control("GET", f"/calls?since={since}")
+            if call["service"] in {"graph", "vault"} and call["method"] not in READS and call["operation"] != "batch"
+        ]
+
+    async def last_call(self) -> int:
+        """The sequence number of the newest call."""
+        return max((call["seq"] for call in await self.control("GET", "/calls")), default=0)
+
+
+@dataclass
+class _Vendor:
+    """One vendor's way from the request to a signed-in person."""
+
+    wire: _Wire
+    display: Display
+    slug: str
+    line: Line
+
+    async def through(self) -> None:
+        about = await self.wire.api("GET", f"/vendors/{self.slug}")
+        self.line.name, self.line.protocol = about["name"], about["protocol"].upper()
+        self.display.begin(self.slug, f"{about['name']} ({about['protocol'].upper()})")
+        accepted = await self.wire.api("POST", "/onboardings", {"vendor": self.slug, **COMMON, **REQUESTS[self.slug]})
+        operation = accepted["operation"]
+        self.line.operation, self.line.link = operation, f"{self.wire.state.host}/api/operations/{operation}"
+        await _follow(self.wire, self.display, self.slug, operation, checks=CHECKS)
+        await self._handed_over(about)
+        await self._set_up(operation)
+        await self._signs_in()
+        await self._refuses()
+
+    async def _handed_over(self, about: Mapping[str, Any]) -> None:
+        told = [mail for mail in await self.wire.control("GET", "/mailbox") if _tells(mail, about["name"])]
+        if len(told) != 1:
+            raise Missing(f"one mail with the hand-off was expected, {len(told)} were sent.")
+        self.line.handed_over = f"{', '.join(about['handoff']['deliver'].values())} to {', '.join(told[0]['to'])}"
+
+    async def _set_up(self, operation: str) -> None:
+        who = {"vendor": self.slug, "instance": "default"}
+        collected = await self.wire.control("POST", "/collect", who)
+        if not collected["configured"]:
+            raise Missing(f"the vendor's side could not be set up from the hand-off: {collected['reason']}")
+        self.display.step(self.slug, "set up", f"With the hand-off alone: {self.line.handed_over}.")
+        if not collected["acknowledged"]:
+            raise Missing(f"the hand-off was not acknowledged: {collected['reason']}")
+        found = await self.wire.api("GET", f"/operations/{operation}")
+        if found["state"] != "done":
+            raise Missing(f"the acknowledged operation is {found['state']}, not done.")
+        self.display.step(self.slug, "confirmed", "The hand-off is acknowledged and the operation is done.")
+
+    async def _signs_in(self) -> None:
+        person = await self._sign_in(ASSIGNED)
+        if not person["signed_in"]:
+            raise Missing(f"{ASSIGNED} could not sign in: {person['reason']}")
+        self.line.signed_in = ASSIGNED.partition("@")[0]
+        self.display.step(self.slug, "signed in", f"{ASSIGNED}, who is assigned.")
+
+    async def _refuses(self) -> None:
+        stranger = await self._sign_in(UNASSIGNED)
+        if stranger["signed_in"]:
+            raise Missing(f"{UNASSIGNED} is not assigned and was let in.")
+        if "AADSTS50105" not in stranger["reason"]:
+            raise Missing(
+                f"{UNASSIGNED} was refused for another reason than a missing assignment: {stranger['reason']}"
+            )
+        self.line.refused = UNASSIGNED.partition("@")[0]
+        self.display.step(self.slug, "refused", f"{UNASSIGNED}, who is not (AADSTS50105).")
+
+    async def _sign_in(self, user: str) -> Any:
+        who = {"vendor": self.slug, "instance": "default", "user": user}
+        return await self.wire.control("POST", "/sign-in", who)
+
+
+async def _follow(wire: _Wire, display: Display, slug: str, operation: str, *, checks: int = 0) -> Mapping[str, Any]:
+    """Print each step when it is done, until the operation rests; raises `Missing` where it fails or hangs."""
+    printed = 0
+    async with asyncio.timeout(WITHIN):
+        while True:
+            found: Mapping[str, Any] = await wire.api("GET", f"/operations/{operation}")
+            done = [step for step in found["steps"] if step["state"] == "done"]
+            display.plan(slug, len(found["steps"]) + checks)
+            for step in done[printed:]:
+                display.step(slug, "done", step["sentence"])
+            printed = len(done)
+            if found["state"] == "failed":
+                raise Missing(" ".join(reason["detail"] for reason in found["reasons"]))
+            if found["state"] == "done" or (found["waiting_for"] or {}).get("what") == "acknowledgement":
+                return found
+            await asyncio.sleep(LOOK)
+
+
+async def _repeat(wire: _Wire, display: Display) -> None:
+    """Send one request again; raises `Missing` where that plans, writes or mails anything."""
+    display.begin("", f"The same request for {(await wire.api('GET', f'/vendors/{REPEATED}'))['name']} again")
+    body = {"vendor": REPEATED, **COMMON, **REQUESTS[REPEATED]}
+    mails, since = len(await wire.control("GET", "/mailbox")), await wire.last_call()
+    planned = await wire.api("POST", "/onboardings?mode=plan", body)
+    if planned["steps"]:
+        raise Missing(f"the repeated request plans: {' '.join(step['sentence'] for step in planned['steps'])}")
+    display.step("", "planned", "Nothing: the plan is empty.")
+    accepted = await wire.api("POST", "/onboardings", body)
+    await _follow(wire, display, "", accepted["operation"])
+    if written := await wire.writes(since):
+        raise Missing(f"the repeated request wrote: {', '.join(written)}.")
+    display.step("", "written", "Nothing, neither to Graph nor to the vault.")
+    if more := len(await wire.control("GET", "/mailbox")) - mails:
+        raise Missing(f"the repeated request sent {more} mails.")
+    display.step("", "mailed", "Nothing.")
+
+
+def _tells(mail: Mapping[str, Any], name: str) -> bool:
+    """Whether a mail is the hand-off of this vendor: it names vendor and page."""
+    lines = [line.strip() for line in mail["text"].splitlines()]
+    return f"Vendor: {name}" in lines and any(line.startswith("Page:") for line in lines)
