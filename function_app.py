@@ -232,10 +232,9 @@ async def page(req: func.HttpRequest) -> func.HttpResponse:
 async def run_onboarding(message: func.QueueMessage) -> None:
     """Carry an onboarding on."""
     try:
-        operation_id, _ = handlers.operations.read_message(message.get_body())
+        operation_id = handlers.operations.read_message(message.get_body())
     except ValueError as error:
-        count = message.dequeue_count or 1
-        await handlers.operations.give_up(tenant(), "onboardings", message.get_body(), str(error), count, now())
+        await unreadable("onboardings", message, str(error))
         return
     await handlers.onboarding.run(tenant(), operation_id, now())
 
@@ -244,13 +243,9 @@ async def run_onboarding(message: func.QueueMessage) -> None:
 async def run_assignment(message: func.QueueMessage) -> None:
     """Grant one batch."""
     try:
-        operation_id, batch = handlers.operations.read_message(message.get_body())
-        if batch is None:
-            msg = "the message names no batch"
-            raise ValueError(msg)
+        operation_id, batch = handlers.operations.read_batch_message(message.get_body())
     except ValueError as error:
-        count = message.dequeue_count or 1
-        await handlers.operations.give_up(tenant(), "assignments", message.get_body(), str(error), count, now())
+        await unreadable("assignments", message, str(error))
         return
     await handlers.assignment.run(tenant(), operation_id, batch, now())
 
@@ -269,8 +264,13 @@ async def poisoned_assignment(message: func.QueueMessage) -> None:
 
 async def poisoned(queue: str, message: func.QueueMessage) -> None:
     """Move a poison message into the ledger."""
-    reason = "every attempt to carry it out ended in an error; see the app's log"
-    await handlers.operations.give_up(tenant(), queue, message.get_body(), reason, message.dequeue_count or 1, now())
+    await unreadable(queue, message, "every attempt to carry it out ended in an error; see the app's log")
+
+
+async def unreadable(queue: str, message: func.QueueMessage, reason: str) -> None:
+    """Keep a message that cannot be carried out, and fail the operation that it names."""
+    count = message.dequeue_count or 1
+    await handlers.operations.give_up(tenant(), queue, message.get_body(), reason, count, now())
 
 
 # Timers
@@ -302,7 +302,7 @@ async def answer(
     except NotReady as error:
         return problem(503, error.reasons, correlation, {"Retry-After": str(max(1, round(error.retry_after)))})
     except TenantError as error:
-        log.error("refused by tenant or deployment (%s): %s", correlation, error)
+        log.warning("refused by tenant or deployment (%s): %s", correlation, error)
         return problem(502, error.reasons, correlation)
 
 

@@ -4,6 +4,7 @@ Messages are base64 JSON as the Functions host reads them; a follow-up that must
 which an output binding cannot carry (Azure/azure-functions-host issue 4176).
 """
 
+import contextlib
 import json
 from typing import Literal
 
@@ -53,10 +54,8 @@ class Queues:
             try:
                 await client.send_message(json.dumps(message), visibility_timeout=hidden)
             except ResourceNotFoundError:
-                try:
+                with contextlib.suppress(ResourceExistsError):
                     await client.create_queue()
-                except ResourceExistsError:
-                    pass
                 await client.send_message(json.dumps(message), visibility_timeout=hidden)
         except AzureError as error:
             msg = f"The queue '{queue}' took no message ({type(error).__name__}); the sweep will send it again."

@@ -66,7 +66,7 @@ class Sts:
             msg = f"The token service does not know the new secret yet (AADSTS{min(codes, default=0)})."
             raise NotReady(msg, retry_after=5)
         named = ", ".join(f"AADSTS{code}" for code in sorted(codes)) or str(body.get("error"))
-        msg = f"The token service refuses the application for another reason than its secret ({named}). See the code's page."
+        msg = f"The token service refuses the application for another reason than its secret: {named}."
         raise TenantError(msg)
 
     def _metadata_thumbprints(self, client_id: ClientId) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Key Vault: the only place where a secret lives. Two names per key, see `sso.model.Key`."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -29,14 +30,12 @@ class Vault:
 
     async def versions(self, key: Key) -> tuple[VaultVersion, ...]:
         """Every version of both names, without values; raises where the vault does not answer: that decides nothing."""
-        found = []
+        found: list[VaultVersion] = []
         async with _explained("list the versions"):
             for name in (key.secret_name, key.staged_secret_name):
-                try:
-                    async for entry in self._client.list_properties_of_secret_versions(name):
-                        found.append(_version(name, entry))
-                except ResourceNotFoundError:
-                    continue
+                with contextlib.suppress(ResourceNotFoundError):
+                    entries = self._client.list_properties_of_secret_versions(name)
+                    found += [_version(name, entry) async for entry in entries]
         return tuple(found)
 
     async def stage(self, key: Key, secret: Secret, *, key_id: KeyId, client_id: ClientId) -> VaultVersion:

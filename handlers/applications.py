@@ -22,7 +22,7 @@ NOTE_LENGTH = 1000  # characters of an acknowledgement's note
 async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
     """One application with credentials, hand-off, assignments and drift; raises `Refused` (404)."""
     profile = _profile(tenant, key)
-    observed = await tenant.observe(key, profile)
+    observed = await tenant.observe(key, profile, now)
     application = observed.application
     if application is None:
         raise _unknown(key)
@@ -55,7 +55,7 @@ def credentials(profile: Profile, observed: Observed, now: datetime) -> list[dic
 
 def _secrets(observed: Observed, now: datetime) -> list[dict[str, Any]]:
     passwords = observed.application.passwords if observed.application else ()
-    facts = rotation.SecretFacts(observed.key, passwords, observed.versions)
+    facts = rotation.SecretFacts(observed.key, passwords, observed.versions, now)
     current, staged = facts.current, facts.staged
     known = {version.key_id for version in observed.versions}
     shown = []
@@ -142,6 +142,29 @@ async def page(tenant: Tenant, after: str | None) -> tuple[list[dict[str, Any]],
 
 async def acknowledge(tenant: Tenant, key: Key, body: object, now: datetime) -> dict[str, Any]:
     """Record that the vendor said, by mail or telephone, that a credential is installed; raises `Refused`."""
+    named, by, note = _acknowledgement(body)
+    profile = _profile(tenant, key)
+    observed = await tenant.observe(key, profile, now)
+    if observed.application is None:
+        raise _unknown(key)
+    held = {credential["id"].casefold(): credential["id"] for credential in credentials(profile, observed, now)}
+    found = held.get(named.casefold())
+    if found is None:
+        raise Refused(Reason("key_id", f"'{key}' has no such credential. GET the application to see them."), status=404)
+    await tenant.ledger.acknowledge(key, found, by, note, now)
+    for handed_off in await tenant.ledger.pages(key):
+        if handed_off.credential == found and handed_off.state in {"open", "collected"}:
+            try:
+                await tenant.ledger.replace_page(acknowledged(handed_off, now))
+            except Changed:
+                continue  # its holder was faster; what counts is the acknowledgement's own row
+    for operation in await tenant.ledger.unfinished_of(key):
+        await tenant.settle(operation.id, now)
+    return {"vendor": key.vendor, "instance": key.instance, "credential": found, "by": by, "at": now.isoformat()}
+
+
+def _acknowledgement(body: object) -> tuple[str, str, str]:
+    """Read credential, who said so, and the note; raises `Refused` with every reason."""
     given = body if isinstance(body, dict) else {}
     named = [given[name] for name in ("key_id", "thumbprint") if given.get(name)]
     by, note = given.get("by"), given.get("note", "")
@@ -156,24 +179,7 @@ async def acknowledge(tenant: Tenant, key: Key, body: object, now: datetime) -> 
         reasons.append(Reason("", f"There is no field {', '.join(sorted(map(str, unknown)))[:200]}."))
     if reasons:
         raise Refused(*reasons)
-    profile = _profile(tenant, key)
-    observed = await tenant.observe(key, profile)
-    if observed.application is None:
-        raise _unknown(key)
-    wanted = str(named[0]).casefold()
-    found = next((c["id"] for c in credentials(profile, observed, now) if c["id"].casefold() == wanted), None)
-    if found is None:
-        raise Refused(Reason("key_id", f"'{key}' has no such credential. GET the application to see them."), status=404)
-    await tenant.ledger.acknowledge(key, found, str(by), str(note), now)
-    for handed_off in await tenant.ledger.pages(key):
-        if handed_off.credential == found and handed_off.state in {"open", "collected"}:
-            try:
-                await tenant.ledger.replace_page(acknowledged(handed_off, now))
-            except Changed:
-                continue  # its holder was faster; what counts is the acknowledgement's own row
-    for operation in await tenant.ledger.unfinished_of(key):
-        await tenant.settle(operation.id, now)
-    return {"vendor": key.vendor, "instance": key.instance, "credential": found, "by": by, "at": now.isoformat()}
+    return str(named[0]), str(by), str(note)
 
 
 def vendors(tenant: Tenant) -> list[dict[str, Any]]:

@@ -4,18 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from clients.tenant import Tenant
+from sso import permissions
 from sso.errors import GatehouseError
 from vendors.profile import GallerySource
-
-# What each feature needs of Microsoft Graph (application permissions; graph-contract 2).
-PERMISSIONS = {
-    "Application.ReadWrite.All": "create and configure applications",
-    "AppRoleAssignment.ReadWrite.All": "assign people",
-    "DelegatedPermissionGrant.ReadWrite.All": "consent for everyone (without it, an administrator is asked each time)",
-    "User.Read.All": "look people up",
-    "Group.Read.All": "look groups up",
-}
-MAIL = "Mail.Send"
 
 
 @dataclass(frozen=True)
@@ -57,10 +48,11 @@ def _settings(tenant: Tenant) -> str:
 
 async def _permissions(tenant: Tenant) -> tuple[bool, str]:
     identity = await tenant.graph.identity()
-    missing = [f"{name} (to {use})" for name, use in PERMISSIONS.items() if name not in identity.roles]
+    missing = [p for p in permissions.USES if p != permissions.MAIL and not permissions.has(p, identity.roles)]
     if missing:
-        return False, f"Grant the identity {identity.client_id} in Entra ID: {'; '.join(missing)}."
-    mail = "" if MAIL in identity.roles else f"; {MAIL} is not in the token, so it must be granted in Exchange"
+        return False, permissions.where_to_grant(missing)
+    by_exchange = not permissions.has(permissions.MAIL, identity.roles)
+    mail = f"; {permissions.MAIL} is not in the token, so it must be granted in Exchange" if by_exchange else ""
     return True, f"the token carries {len(identity.roles)} permissions{mail}"
 
 

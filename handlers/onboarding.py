@@ -21,13 +21,14 @@ from pydantic import TypeAdapter
 
 from clients.ledger import Changed, Repeat, body_hash, new_operation_id, repeat_name
 from clients.tenant import Tenant, Work
+from sso import permissions
 from sso import request as requests
 from sso.caller import Caller
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.handoff import IdentityProvider, admin_consent_url
 from sso.letters import Asked, compose_consent_needed, compose_operation_failed
 from sso.model import Key, OperationId, Principal, owner_from_tags, parameters_from_tags
-from sso.observed import Observed
+from sso.observed import Observed, remember
 from sso.onboarding import plan
 from sso.operation import IDEMPOTENCY, REPLICATION_LIMIT, Operation, What, fail, planned, took, wait
 from sso.request import Draft, Onboarding
@@ -37,11 +38,10 @@ from vendors.profile import OidcProfile, Profile
 _log = logging.getLogger(__name__)
 
 PATIENCE = 20.0  # seconds that one run may wait for replication; more goes through the queue (design 5)
-RUN_LIMIT = 300.0  # seconds that one run may take; the host's limit is twice that
-LEASE_RENEWAL = 20.0  # seconds after which a lease of 60 is renewed
+RUN_LIMIT = timedelta(minutes=5)  # that one run may take; the host's limit is twice that
+LEASE_RENEWAL = timedelta(seconds=20)  # after which a lease of 60 s is renewed
 BUSY_PAUSE = 15.0  # seconds until a key that another run holds is tried again
 PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a grant shows late
-CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
 
 ONBOARDING = TypeAdapter(Onboarding)
 
@@ -51,7 +51,7 @@ ONBOARDING = TypeAdapter(Onboarding)
 
 async def preview(tenant: Tenant, body: object, now: datetime) -> Plan:
     """Check a request and return its plan; nothing is written. Raises `Refused` with every reason."""
-    profile, request, observed = await _checked(tenant, body)
+    profile, request, observed = await _checked(tenant, body, now)
     return plan(profile, request, observed, tenant.deployment, now)
 
 
@@ -63,7 +63,7 @@ async def accept(tenant: Tenant, body: object, caller: Caller, now: datetime) ->
     ticket = _ticket_name(body)
     if repeated := await _repeated(tenant, caller, ticket, body, now):
         return repeated
-    profile, request, observed = await _checked(tenant, body)
+    profile, request, observed = await _checked(tenant, body, now)
     first = plan(profile, request, observed, tenant.deployment, now)
     return await _open(tenant, request, first, caller, ticket, body, now)
 
@@ -74,7 +74,7 @@ async def hand_off_again(tenant: Tenant, key: Key, caller: Caller, now: datetime
     if repeated := await _repeated(tenant, caller, None, name, now):
         return repeated
     profile = tenant.catalog.load(key.vendor)
-    observed = await tenant.observe(key, profile)
+    observed = await tenant.observe(key, profile, now)
     request = replace(_standing_request(key, observed), hand_off_again=True)
     first = plan(profile, request, observed, tenant.deployment, now)
     return await _open(tenant, request, first, caller, None, name, now)
@@ -99,7 +99,7 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
             written = await tenant.ledger.replace_operation(replace(changed, handed_off=False))
             await tenant.queues.send("onboardings", operation.id)
             return written
-    observed = await tenant.observe(key, profile)
+    observed = await tenant.observe(key, profile, now)
     standing = _standing_request(key, observed)
     request = replace(standing, parameters={**standing.parameters, **supplied})
     if reasons := requests.check_addresses(profile, request.parameters):
@@ -108,10 +108,10 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
     return await _open(tenant, request, first, caller, None, body, now)
 
 
-async def _checked(tenant: Tenant, body: object) -> tuple[Profile, Onboarding, Observed]:
+async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile, Onboarding, Observed]:
     """Parse and compare with the directory; both lists of reasons together."""
     draft, reasons = requests.parse(body, tenant.catalog)
-    facts = await _directory_facts(tenant, draft)
+    facts = await _directory_facts(tenant, draft, now)
     settings = tenant.settings
     reasons += requests.check(draft, facts, settings.consent_scopes, settings.cloud)
     if reasons or draft.profile is None or facts.observed is None:
@@ -119,7 +119,7 @@ async def _checked(tenant: Tenant, body: object) -> tuple[Profile, Onboarding, O
     return draft.profile, requests.accept(draft, facts), facts.observed
 
 
-async def _directory_facts(tenant: Tenant, draft: Draft) -> requests.DirectoryFacts:
+async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> requests.DirectoryFacts:
     """Look up whatever the draft names."""
     owners = [draft.owner] if draft.owner else []
     users, groups, either = await tenant.graph.principals(draft.users, draft.groups, owners)
@@ -129,7 +129,7 @@ async def _directory_facts(tenant: Tenant, draft: Draft) -> requests.DirectoryFa
         allowed = await tenant.graph.is_member(tenant.settings.owners_group, found[0].object_id)
     observed = Observed(draft.key) if draft.key else None
     if draft.key and draft.profile:
-        observed = await tenant.observe(draft.key, draft.profile)
+        observed = await tenant.observe(draft.key, draft.profile, now)
     return requests.DirectoryFacts(observed, found, users, groups, allowed)
 
 
@@ -234,8 +234,15 @@ class _Run:
         self.request = _request_of(operation)
         self.profile = tenant.catalog.load(self.request.key.vendor)
         self.holder = holder
-        self.now = now
         self.waited = 0.0
+        self.checked = False
+        self._began = now, asyncio.get_running_loop().time()
+
+    @property
+    def now(self) -> datetime:
+        """The time that this run was given, and what it has taken since."""
+        given, began = self._began
+        return given + timedelta(seconds=asyncio.get_running_loop().time() - began)
 
     async def through(self) -> None:
         """Take steps until the plan is empty; whatever stops it becomes the operation's state."""
@@ -251,8 +258,8 @@ class _Run:
             await self._end(rest)
 
     async def _take_steps(self) -> Plan:
-        tenant, loop = self.tenant, asyncio.get_running_loop()
-        began = renewed = loop.time()
+        tenant = self.tenant
+        began = renewed = self.now
         observed = await self._observe()
         batches = await tenant.ledger.batches(self.operation.id)
         queued = frozenset(grant.principal_id for batch in batches for grant in batch.grants)
@@ -261,12 +268,13 @@ class _Run:
             await self._save(replace(planned(self.operation, rest.steps, self.now), state="running", waiting_for=None))
             if not rest.steps:
                 return rest
-            if loop.time() - began > RUN_LIMIT * tenant.settings.wait_scale:
+            await self._preflight()
+            if self.now - began > RUN_LIMIT * tenant.settings.wait_scale:
                 msg = "This run has used its time; the next one goes on."
                 raise NotReady(msg, retry_after=1, waiting_for="time")
-            if loop.time() - renewed > LEASE_RENEWAL * tenant.settings.wait_scale:
+            if self.now - renewed > LEASE_RENEWAL * tenant.settings.wait_scale:
                 await tenant.lease(self.request.key, self.holder, self.now)
-                renewed = loop.time()
+                renewed = self.now
             step = rest.steps[0]
             try:
                 observed = await tenant.apply(
@@ -277,14 +285,22 @@ class _Run:
                     raise
                 await tenant.wait(error.retry_after)
                 self.waited += error.retry_after
-                observed = await self._observe()
+                observed = remember(await self._observe(), observed)
                 continue
             self.operation = took(self.operation, step, self.now)
             if isinstance(step, Assign):
                 queued |= {principal.object_id for principal in step.principals}
 
+    async def _preflight(self) -> None:
+        """See, before the first write, that our own token carries what this request needs."""
+        if not self.checked:
+            roles = (await self.tenant.graph.identity()).roles
+            if missing := permissions.lacking(self.request, roles):
+                raise TenantError(permissions.where_to_grant(missing), missing=missing[0])
+            self.checked = True
+
     async def _observe(self) -> Observed:
-        return await self.tenant.observe(self.request.key, self.profile)
+        return await self.tenant.observe(self.request.key, self.profile, self.now)
 
     def _plan(self, observed: Observed, queued: frozenset[str]) -> Plan:
         return plan(
@@ -339,7 +355,7 @@ class _Run:
             await self._fail(error.reasons)
             return
         first = self.operation.waiting_for is None or self.operation.waiting_for.what not in {"consent", "permission"}
-        what: What = "consent" if error.missing == CONSENT else "permission"
+        what: What = "consent" if error.missing == permissions.CONSENT else "permission"
         whom = "an administrator" if what == "consent" else "the operators"
         waiting = wait(self.operation, what, whom, self.now, self.now + PERMISSION_PAUSE)
         await self._save(replace(waiting, reasons=error.reasons))

@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from clients.ledger import Changed
 from clients.tenant import Tenant
@@ -84,26 +85,38 @@ async def sweep(tenant: Tenant, now: datetime) -> int:
     return sent
 
 
-def read_message(message: bytes) -> tuple[OperationId, int | None]:
-    """Read the message of a queue: its operation, and on `assignments` its batch; raises `ValueError` that says why."""
-    try:
-        body = json.loads(message)
-    except (UnicodeDecodeError, ValueError):
-        msg = "the message is not JSON"
-        raise ValueError(msg) from None
-    operation = body.get("operation") if isinstance(body, dict) else None
-    batch = body.get("batch") if isinstance(body, dict) else None
-    if not isinstance(operation, str) or not operation or not isinstance(batch, int | None):
+def read_message(message: bytes) -> OperationId:
+    """Read which operation a message names; raises `ValueError` that says what else it is."""
+    operation = _object(message).get("operation")
+    if not isinstance(operation, str) or not operation:
         msg = "the message names no operation"
         raise ValueError(msg)
-    return OperationId(operation), batch
+    return OperationId(operation)
+
+
+def read_batch_message(message: bytes) -> tuple[OperationId, int]:
+    """Read which batch of which operation a message names; raises `ValueError`."""
+    batch = _object(message).get("batch")
+    if not isinstance(batch, int):
+        msg = "the message names no batch"
+        raise ValueError(msg)  # noqa: TRY004  # it is the message that is wrong, not a caller's type
+    return read_message(message), batch
+
+
+def _object(message: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(message)
+    except ValueError:
+        msg = "the message is not JSON"
+        raise ValueError(msg) from None
+    return body if isinstance(body, dict) else {}
 
 
 async def give_up(tenant: Tenant, queue: str, message: bytes, reason: str, dequeue_count: int, now: datetime) -> None:
     """Keep a message that could not be carried out, fail its operation if it names one, and tell the owner."""
     await tenant.ledger.keep_unreadable(queue, message, reason, dequeue_count, now)
     try:
-        operation_id, _ = read_message(message)
+        operation_id = read_message(message)
     except ValueError:
         return
     operation = await tenant.ledger.find_operation(operation_id)

@@ -21,7 +21,7 @@ class Caller:
 
 
 def signed_in_caller(principal: str | None, role: Role) -> str:
-    """The caller's name from `X-MS-CLIENT-PRINCIPAL`; raises `Refused`: 401 without a readable one, 403 without the role.
+    """The caller's name from `X-MS-CLIENT-PRINCIPAL`; raises `Refused`, 401 without one and 403 without the role.
 
     Source: learn.microsoft.com/azure/app-service/configure-authentication-user-identities.
     """

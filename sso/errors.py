@@ -42,7 +42,8 @@ class Refused(GatehouseError):
 class NotReady(GatehouseError):
     """The outside world is not ready yet; try again after `retry_after` seconds.
 
-    `waiting_for` is the word that the operation shows: `replication`, `throttling` or `time`.
+    `waiting_for` is the word that the operation shows. `unknown` says that the call may have been carried out all the
+    same: no answer came, or one that is known to lie.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class NotReady(GatehouseError):
         *,
         retry_after: float,
         waiting_for: Literal["replication", "throttling", "time"] = "replication",
+        unknown: bool = False,
     ) -> None:
         """Say what is waited for and for how long."""
         super().__init__(Reason("tenant", detail))
         self.retry_after = retry_after
         self.waiting_for = waiting_for
+        self.unknown = unknown
 
 
 class TenantError(GatehouseError):

@@ -1,6 +1,6 @@
 """What was observed of one key: the facts that a plan is made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sso.handoff import Page
@@ -34,3 +34,35 @@ class Observed:
     owner: Principal | None = None  # whom the application's tag names
     page: Page | None = None  # the newest hand-off page
     acknowledged: datetime | None = None  # when the credential in use was acknowledged
+
+
+def remember(fresh: Observed, known: Observed) -> Observed:
+    """What was read, with what answers of this run have told already and a lagging replica does not show yet."""
+    return replace(
+        fresh,
+        application=_with_passwords(fresh.application, known.application),
+        service_principal=_with_certificates(fresh.service_principal, known.service_principal),
+        grant=fresh.grant or known.grant,
+        assignments=fresh.assignments or known.assignments,
+        versions=fresh.versions or known.versions,
+        owner=fresh.owner or known.owner,
+        page=fresh.page or known.page,
+    )
+
+
+def _with_passwords(fresh: Application | None, known: Application | None) -> Application | None:
+    if fresh is None or known is None:
+        return fresh or known
+    missing = tuple(p for p in known.passwords if p.key_id not in {q.key_id for q in fresh.passwords})
+    return replace(fresh, passwords=(*fresh.passwords, *missing))
+
+
+def _with_certificates(fresh: ServicePrincipal | None, known: ServicePrincipal | None) -> ServicePrincipal | None:
+    if fresh is None or known is None:
+        return fresh or known
+    missing = tuple(c for c in known.certificates if c.thumbprint not in {d.thumbprint for d in fresh.certificates})
+    return replace(
+        fresh,
+        certificates=(*fresh.certificates, *missing),
+        active_thumbprint=known.active_thumbprint or fresh.active_thumbprint,
+    )

@@ -149,8 +149,9 @@ class _Planner:
         found = self.application
         if found and owner_from_tags(found.tags) not in (None, self.request.owner):
             old = self.observed.owner
+            told = old.name if old else "nobody, because the owner so far is gone"
             yield steps.ChangeOwner(
-                sentence=f"Write the new owner of '{self.display_name}' and tell {old.name if old else 'nobody: the old one is gone'}.",
+                sentence=f"Write the new owner of '{self.display_name}' and tell {told}.",
                 old=old,
                 tags=_with_owner(found, self.request.owner).tags,
             )
@@ -268,7 +269,7 @@ class _Planner:
         if self.request.hand_off_again and page and page.operation != self.operation and not self.observed.acknowledged:
             succeed = KeyId(page.credential) if page.credential and secret_is_spent(page) else None
         passwords = self.application.passwords if self.application else ()
-        return rotation.SecretFacts(self.request.key, passwords, self.observed.versions, succeed)
+        return rotation.SecretFacts(self.request.key, passwords, self.observed.versions, self.now, succeed)
 
     def _secret(self, profile: OidcProfile) -> Iterator[Step]:
         facts, name = self._secret_facts(), self.profile.name
@@ -278,9 +279,9 @@ class _Planner:
             ends=self.now + timedelta(days=profile.oidc.secret.lifetime_days),
         )
         promote = f"Prove the client secret of {name} at the token service and make it the vault's current version."
-        match rotation.next_step(facts, self.now):
+        match rotation.next_step(facts):
             case rotation.SecretStep.DISCARD:
-                lost = rotation.valueless(facts, self.now)
+                lost = rotation.valueless(facts)
                 if lost:
                     yield steps.DiscardSecret(
                         sentence=f"Remove the client secret {lost.key_id}, whose value was lost.", key_id=lost.key_id
@@ -346,7 +347,7 @@ class _Planner:
 
     def _live_page(self) -> Page | None:
         """The page that tells what is to be told, if it still can be used or has been."""
-        page, told = self.observed.page, handoff(self.profile, self.request, self.observed, self.deployment)
+        page, told = self.observed.page, handoff(self.profile, self.request, self.observed, self.deployment, self.now)
         if page is None or told is None:
             return None
         if self.request.hand_off_again and page.operation != self.operation:
@@ -389,19 +390,21 @@ class _Planner:
 LIVE = frozenset({"open", "collected", "acknowledged"})
 
 
-def credential_of(profile: Profile, observed: Observed) -> str | None:
+def credential_of(profile: Profile, observed: Observed, now: datetime) -> str | None:
     """The key ID or thumbprint in use, which a hand-off tells and an acknowledgement is for; None before it exists."""
     if isinstance(profile, SamlProfile):
         certificate = rollover.active(observed.service_principal) if observed.service_principal else None
         return certificate.thumbprint if certificate else None
     passwords = observed.application.passwords if observed.application else ()
-    current = rotation.SecretFacts(observed.key, passwords, observed.versions).current
+    current = rotation.SecretFacts(observed.key, passwords, observed.versions, now).current
     return current.key_id if current else None
 
 
-def handoff(profile: Profile, request: Onboarding, observed: Observed, deployment: Deployment) -> Handoff | None:
+def handoff(
+    profile: Profile, request: Onboarding, observed: Observed, deployment: Deployment, now: datetime
+) -> Handoff | None:
     """What this application's hand-off tells; None until everything that it tells exists."""
-    credential, application = credential_of(profile, observed), observed.application
+    credential, application = credential_of(profile, observed, now), observed.application
     if credential is None or application is None:
         return None
     certificate = rollover.active(observed.service_principal) if observed.service_principal else None

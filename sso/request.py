@@ -129,7 +129,7 @@ def parse(body: object, catalog: Catalog) -> tuple[Draft, tuple[Reason, ...]]:
     if len(users) + len(groups) > PRINCIPALS:
         reader.refuse(
             "assignments",
-            f"A request names at most {PRINCIPALS} principals. Assign a group, or use the assignments route afterwards.",
+            f"A request names at most {PRINCIPALS} principals. Assign a group instead.",
         )
     draft = Draft(
         profile=profile,

@@ -11,6 +11,9 @@ from enum import Enum
 
 from sso.model import Key, KeyId, PasswordCredential, VaultVersion
 
+# A credential may be missing from a read for this long after it was minted (graph-contract 4): what the vault has
+# staged since then counts as held.
+REPLICATION = timedelta(minutes=30)
 # A credential of ours without a value is removed only while it is this young: older, someone may have kept the value.
 DISCARD_WITHIN = timedelta(days=7)
 
@@ -22,6 +25,7 @@ class SecretFacts:
     key: Key
     passwords: tuple[PasswordCredential, ...]
     versions: tuple[VaultVersion, ...]
+    now: datetime
     replace: KeyId | None = None  # a current secret that must be succeeded: it was collected and never acknowledged
 
     @property
@@ -41,7 +45,14 @@ class SecretFacts:
 
     def _newest(self, name: str) -> VaultVersion | None:
         held = {password.key_id for password in self.passwords}
-        mine = [v for v in self.versions if v.name == name and v.enabled and v.key_id in held]
+        mine = [
+            version
+            for version in self.versions
+            if version.name == name
+            and version.enabled
+            and version.key_id
+            and (version.key_id in held or self.now - version.created < REPLICATION)
+        ]
         return max(mine, key=lambda version: version.created, default=None)
 
 
@@ -60,23 +71,23 @@ def carries_marker(display_name: str, key: Key) -> bool:
     return display_name == key.marker or display_name.startswith(f"{key.marker} ")
 
 
-def valueless(facts: SecretFacts, now: datetime) -> PasswordCredential | None:
+def valueless(facts: SecretFacts) -> PasswordCredential | None:
     """A young credential of ours whose value no vault version holds: its minting was cut short."""
     known = {version.key_id for version in facts.versions}
-    lost = [p for p in facts.ours if p.key_id not in known and now - p.starts < DISCARD_WITHIN]
+    lost = [p for p in facts.ours if p.key_id not in known and facts.now - p.starts < DISCARD_WITHIN]
     return min(lost, key=lambda password: password.starts, default=None)
 
 
-def next_step(facts: SecretFacts, now: datetime) -> SecretStep:
+def next_step(facts: SecretFacts) -> SecretStep:
     """Decide the next step of the first secret, or of the one that succeeds `facts.replace`."""
     current, staged = facts.current, facts.staged
-    if valueless(facts, now):
+    if valueless(facts):
         return SecretStep.DISCARD
     if staged and current and staged.key_id == current.key_id:
         return SecretStep.CLOSE_STAGED
     if staged:
         return SecretStep.PROMOTE
-    ends = {password.key_id: password.ends for password in facts.passwords}
-    if current and current.key_id != facts.replace and current.key_id and ends[current.key_id] > now:
+    ended = {password.key_id for password in facts.passwords if password.ends <= facts.now}
+    if current and current.key_id != facts.replace and current.key_id not in ended:
         return SecretStep.NOTHING
     return SecretStep.MINT

@@ -126,6 +126,17 @@ class Graph:
             deleted=tuple(body["id"] for body in _values(deleted) if key.tag in (body.get("tags") or ())),
         )
 
+    async def application(self, object_id: ObjectId) -> Application | None:
+        """One application by its object ID, which shows earlier than in any list."""
+        info = self._get(self._api.applications.by_application_id(object_id), select=decode.APPLICATION_FIELDS)
+        body = await self._wire.send("read application", info, repeat=True, missing_is_none=True)
+        return decode.application(body, await self._scope_names()) if body else None
+
+    async def was_deleted(self, object_id: ObjectId) -> bool:
+        """Whether an object lies among the soft-deleted ones."""
+        info = self._get(self._api.directory.deleted_items.by_directory_object_id(object_id), select=["id"])
+        return await self._wire.send("find deleted", info, repeat=True, missing_is_none=True) is not None
+
     async def templates(self, gallery: str | None, template_id: str | None) -> tuple[ApplicationTemplate, ...]:
         """Gallery entries of exactly this name, or the pinned one, with their preset addresses of the beta."""
         if template_id:

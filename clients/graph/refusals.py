@@ -1,10 +1,11 @@
 """What Graph's failures mean: the one table from (operation, status, code) to our errors.
 
-Texts are looked at only where Graph gives several meanings one code (graph-contract 3); matched by substring, case-blind.
+Texts are looked at only where Graph gives several meanings one code (graph-contract 3): by substring, case-blind.
 """
 
 from dataclasses import dataclass
 
+from sso import permissions
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 
 
@@ -31,13 +32,13 @@ REPLICATING = (
 ALREADY_ASSIGNED = ("permission being assigned already exists on the object", "entitlementgrant entry already exists")
 ALREADY_CONSENTED = ("permission entry already exists",)
 TAKEN = ("another object with the same value for property",)
-# The permission that an operation needs (graph-contract 2), for the sentence that says where to grant it.
+# The permission that an operation needs, where it is not the one for applications.
 PERMISSIONS = {
-    "consent": "DelegatedPermissionGrant.ReadWrite.All",
-    "assign": "AppRoleAssignment.ReadWrite.All",
-    "send mail": "Mail.Send",
-    "find users": "User.Read.All",
-    "find groups": "Group.Read.All",
+    "consent": permissions.CONSENT,
+    "assign": permissions.ASSIGNMENTS,
+    "send mail": permissions.MAIL,
+    "find users": permissions.USERS,
+    "find groups": permissions.GROUPS,
 }
 POLICIES = {
     "CredentialTypeNotAllowedAsPerAppPolicy": (
@@ -74,18 +75,17 @@ def refusal(operation: str, fault: Fault) -> GatehouseError:
         return NotReady(f"Graph throttles '{operation}'.", retry_after=pause, waiting_for="throttling")
     if is_transient(fault) or says(fault, REPLICATING):
         pause = fault.retry_after if fault.retry_after is not None else 5.0
-        return NotReady(f"Graph could not yet '{operation}' ({fault.status} {fault.code}).", retry_after=pause)
+        detail = f"Graph could not yet '{operation}' ({fault.status} {fault.code})."
+        return NotReady(detail, retry_after=pause, unknown=fault.status >= 500)
     if fault.status == 404:
         # What we address we have found or made: its absence is a replica that lags (graph-contract 4).
-        return NotReady(f"The object to '{operation}' on is not in every replica yet.", retry_after=5.0)
+        # From instantiate it lies: the application was probably made anyway (graph-contract 3).
+        detail = f"The object to '{operation}' on is not in every replica yet."
+        return NotReady(detail, retry_after=5.0, unknown=operation == "instantiate")
     if fault.status in {401, 403}:
-        permission = PERMISSIONS.get(operation, "Application.ReadWrite.All")
-        return TenantError(
-            f"Graph refused '{operation}' ({fault.status} {fault.code}). Grant {permission} to Gatehouse's identity"
-            " (Entra ID > Enterprise applications > its name > Permissions); a managed identity's token is renewed"
-            " within 24 hours.",
-            missing=permission,
-        )
+        permission = PERMISSIONS.get(operation, permissions.APPLICATIONS)
+        found = f"Graph refused '{operation}' ({fault.status} {fault.code})."
+        return TenantError(f"{found} {permissions.where_to_grant([permission])}", missing=permission)
     if fault.code in POLICIES:
         return TenantError(POLICIES[fault.code])
     if says(fault, TAKEN):

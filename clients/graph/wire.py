@@ -83,7 +83,7 @@ class GraphWire:
     ) -> JSON | None:
         """Send one request and return its body; raises what `refusal` makes of a failure.
 
-        `repeat` says that the request is idempotent, so that it may be sent again; `missing_is_none` turns 404 into None.
+        `repeat` says that it is idempotent and may be sent again, `missing_is_none` that 404 is an answer.
         """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + PATIENCE * self._wait_scale
@@ -156,7 +156,7 @@ class GraphWire:
         """Send one request once and return whatever Graph answers; no answer at all is a gateway time-out."""
         info.headers.remove("client-request-id")
         info.headers.try_add("client-request-id", str(uuid.uuid4()))
-        handler = ResponseHandlerOption(NativeResponseHandler())  # type: ignore[no-untyped-call]
+        handler = ResponseHandlerOption(NativeResponseHandler())
         info.request_options[ResponseHandlerOption.get_key()] = handler
         try:
             response: Any = await self._adapter.send_primitive_async(info, "bytes", None)

@@ -1,0 +1,119 @@
+"""The tenant: everything outside, observed as one value and changed by one step at a time.
+
+`observe` reads Entra, vault and ledger; `apply` is the one place that writes what a plan says, so there is one place to
+kill. Each non-idempotent call has its recovery (design: identity, order and recovery): `intents` for what Graph makes,
+rows whose repetition is success for grants, pages that say which of their mails was taken.
+"""
+
+import logging
+from datetime import datetime
+from typing import Self, assert_never
+
+from azure.identity.aio import DefaultAzureCredential
+
+from clients.graph import Graph
+from clients.ledger import Ledger
+from clients.mail import Mailer
+from clients.queues import Queues
+from clients.settings import Settings
+from clients.sts import Sts
+from clients.tenant import credentials, directory, telling
+from clients.tenant.observing import observe
+from clients.tenant.parts import Parts, Work
+from clients.tenant.settling import settle
+from clients.vault import Vault
+from sso import steps
+from sso.model import Key, OperationId
+from sso.observed import Observed
+from sso.steps import Step
+from vendors.catalog import Catalog
+from vendors.profile import Profile
+
+__all__ = ["Tenant", "Work"]
+
+_log = logging.getLogger(__name__)
+
+
+class Tenant(Parts):
+    """The tenant of one deployment, in Azure or beside the sandbox."""
+
+    @classmethod
+    def connect(cls, settings: Settings, catalog: Catalog | None = None) -> Self:
+        """Open everything; nothing is sent yet. The only way to make a tenant."""
+        credential = DefaultAzureCredential(require_envvar=True)
+        graph = Graph(settings.graph_url, credential, settings.wait_scale)
+
+        async def post(mime: bytes) -> None:
+            await graph.send_mail(settings.mail_sender, mime)
+
+        return cls(
+            settings=settings,
+            catalog=catalog or Catalog(),
+            graph=graph,
+            vault=Vault(settings.vault_url, credential),
+            sts=Sts(settings.authority_url, settings.tenant_id, settings.graph_url),
+            ledger=Ledger.connect(settings.storage, settings.table_endpoint, credential),
+            queues=Queues.connect(settings.storage, settings.queue_endpoint, credential),
+            mailer=Mailer(settings.mail_sender, post),
+            credential=credential,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for part in (self.graph, self.vault, self.ledger, self.queues, self.credential):
+            await part.close()
+
+    async def observe(self, key: Key, profile: Profile, now: datetime) -> Observed:
+        """Read everything that a plan for this key is made from."""
+        return await observe(self, key, profile, now)
+
+    async def apply(self, step: Step, work: Work, now: datetime) -> Observed:  # noqa: C901, PLR0912  # one match, by design
+        """Carry out one step and return what is there now, as the answers told it; safe to repeat."""
+        _log.info("apply %s for %s in operation %s", step.name, work.request.key, work.operation.id)
+        match step:
+            case steps.Instantiate():
+                return await directory.instantiate(self, step, work, now)
+            case steps.CreateApplication():
+                return await directory.create_application(self, step, work)
+            case steps.CreateServicePrincipal():
+                return await directory.create_service_principal(self, step, work)
+            case steps.ConfigureServicePrincipal():
+                return await directory.configure_service_principal(self, step, work)
+            case steps.ConfigureApplication():
+                return await directory.configure_application(self, step, work)
+            case steps.ChangeOwner():
+                return await telling.change_owner(self, step, work)
+            case steps.GrantConsent():
+                return await directory.grant_consent(self, step, work)
+            case steps.AddCertificate():
+                return await credentials.add_certificate(self, step, work, now)
+            case steps.ActivateCertificate():
+                return await credentials.activate_certificate(self, step, work)
+            case steps.MintSecret():
+                return await credentials.mint_secret(self, step, work, now)
+            case steps.PromoteSecret():
+                return await credentials.promote_secret(self, step, work)
+            case steps.CloseStaged():
+                return await credentials.close_staged(self, step.staged, work)
+            case steps.DiscardSecret():
+                return await credentials.discard_secret(self, step, work)
+            case steps.Assign():
+                return await directory.assign(self, step, work)
+            case steps.MailHandoff():
+                return await telling.mail_handoff(self, work, now)
+            case steps.MailCode():
+                return await telling.mail_code(self, work, now)
+            case _:
+                assert_never(step)
+
+    async def lease(self, key: Key, holder: str, now: datetime) -> bool:
+        """Take or renew the right to write to one key; False while another run holds it."""
+        return await self.ledger.lease(key, holder, now, self.settings.wait_scale)
+
+    async def send_batches(self, operation: OperationId) -> None:
+        """Send the message of every batch of an operation that is not through."""
+        await directory.send_batches(self, operation)
+
+    async def settle(self, operation: OperationId, now: datetime) -> None:
+        """Move an onboarding whose own run is through to where batches and acknowledgement have brought it."""
+        await settle(self, operation, now)

@@ -1,0 +1,93 @@
+"""Steps on credentials: the signing certificate and the client secret."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from clients.tenant.intents import intent
+from clients.tenant.parts import READ_PAUSE, READS, Parts, Work
+from sso import steps
+from sso.errors import NotReady
+from sso.model import Thumbprint, VaultVersion
+from sso.observed import Observed
+
+PROOFS = 3  # tokens in a row that a new secret must obtain: token servers learn of it one by one
+CREDENTIAL_PAUSE = 15.0  # seconds between two credential writes of one application (graph-contract 4)
+
+
+async def add_certificate(parts: Parts, step: steps.AddCertificate, work: Work, now: datetime) -> Observed:
+    """Add a signing certificate, once."""
+    found = work.service_principal
+    held = {certificate.thumbprint for certificate in found.certificates}
+    async with intent(parts, work, step.name, now, held.__contains__) as attempt:
+        added = await parts.graph.add_certificate(found.object_id, step.subject, step.ends)
+        attempt.answer = added.thumbprint
+    return replace(work.observed, service_principal=replace(found, certificates=(*found.certificates, added)))
+
+
+async def activate_certificate(parts: Parts, step: steps.ActivateCertificate, work: Work) -> Observed:
+    """Sign with a certificate from now on."""
+    found = work.service_principal
+    if step.thumbprint is None:
+        msg = f"The signing certificate of {work.request.key} is not in every replica yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    await parts.graph.activate_certificate(found.object_id, step.thumbprint)
+    return replace(work.observed, service_principal=replace(found, active_thumbprint=step.thumbprint))
+
+
+async def prove_certificate(parts: Parts, work: Work) -> None:
+    """See that the activated certificate is what signs and what is published; raises `NotReady` until it is."""
+    service_principal = work.service_principal
+    wanted = service_principal.active_thumbprint
+    for _ in range(READS):
+        if await parts.graph.active_thumbprint(service_principal.object_id) != wanted:
+            msg = "The activated certificate is not in every replica yet."
+            raise NotReady(msg, retry_after=READ_PAUSE)
+    if wanted is None or not await parts.sts.metadata_lists(work.application.client_id, Thumbprint(wanted)):
+        msg = "The federation metadata does not list the activated certificate yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+
+
+async def mint_secret(parts: Parts, step: steps.MintSecret, work: Work, now: datetime) -> Observed:
+    """Mint a client secret, once, and stage it; its value lives in one local variable between the two."""
+    application = work.application
+    held = {password.key_id for password in application.passwords}
+    async with intent(parts, work, step.name, now, held.__contains__) as attempt:
+        minted, secret = await parts.graph.add_password(application, step.display_name, step.ends)
+        attempt.answer = minted.key_id
+    staged = await parts.vault.stage(work.request.key, secret, key_id=minted.key_id, client_id=application.client_id)
+    return replace(
+        work.observed,
+        application=replace(application, passwords=(*application.passwords, minted)),
+        versions=(*work.observed.versions, staged),
+    )
+
+
+async def promote_secret(parts: Parts, step: steps.PromoteSecret, work: Work) -> Observed:
+    """Prove the staged secret by a streak of real token requests, then make it current."""
+    application, staged, key = work.application, step.staged, work.request.key
+    minted = next((p for p in application.passwords if staged and p.key_id == staged.key_id), None)
+    if staged is None or minted is None:
+        msg = f"The client secret of {key} that was staged is not in every replica yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    secret = await parts.vault.read(staged)
+    for _ in range(PROOFS):
+        await parts.sts.prove_secret(application.client_id, secret)
+    promoted = await parts.vault.promote(key, staged, secret, client_id=application.client_id, ends=minted.ends)
+    observed = replace(work.observed, versions=(*work.observed.versions, promoted))
+    return await close_staged(parts, staged, replace(work, observed=observed))
+
+
+async def close_staged(parts: Parts, staged: VaultVersion, work: Work) -> Observed:
+    """Disable a staged version that is current now."""
+    await parts.vault.disable(staged)
+    others = tuple(v for v in work.observed.versions if (v.name, v.version) != (staged.name, staged.version))
+    return replace(work.observed, versions=(*others, replace(staged, enabled=False)))
+
+
+async def discard_secret(parts: Parts, step: steps.DiscardSecret, work: Work) -> Observed:
+    """Remove a client secret whose value was lost; what was minted in vain is no longer waited for."""
+    await parts.graph.remove_password(work.application, step.key_id)
+    await parts.ledger.close_intent(work.request.key, steps.MintSecret.name)
+    await parts.wait(CREDENTIAL_PAUSE)
+    left = tuple(password for password in work.application.passwords if password.key_id != step.key_id)
+    return replace(work.observed, application=replace(work.application, passwords=left))

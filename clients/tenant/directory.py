@@ -1,0 +1,87 @@
+"""Steps on the directory: application, service principal, consent, grants."""
+
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from clients.ledger import Changed
+from clients.tenant.intents import intent
+from clients.tenant.observing import with_presets
+from clients.tenant.parts import Parts, Work
+from sso import steps
+from sso.assignment import batches, choose_role
+from sso.model import Application, OperationId
+from sso.observed import Observed
+from sso.steps import ApplicationSettings, ServicePrincipalSettings
+
+
+async def instantiate(parts: Parts, step: steps.Instantiate, work: Work, now: datetime) -> Observed:
+    """Make application and service principal of a gallery template, once."""
+    async with intent(parts, work, step.name, now) as attempt:
+        application, service_principal = await parts.graph.instantiate(step.template_id, step.temporary_name)
+        attempt.answer = application.object_id
+    observed = replace(work.observed, application=application, service_principal=service_principal)
+    return await with_presets(parts, observed, work.profile)
+
+
+async def create_application(parts: Parts, step: steps.CreateApplication, work: Work) -> Observed:
+    """Make an ordinary registration by its unique name."""
+    application = await parts.graph.upsert_application(work.request.key, step.settings)
+    return replace(work.observed, application=application)
+
+
+async def create_service_principal(parts: Parts, step: steps.CreateServicePrincipal, work: Work) -> Observed:
+    """Make the service principal of a registration."""
+    made = await parts.graph.upsert_service_principal(work.application.client_id, step.settings)
+    return replace(work.observed, service_principal=made)
+
+
+async def configure_service_principal(parts: Parts, step: steps.ConfigureServicePrincipal, work: Work) -> Observed:
+    """Set the sign-on of a service principal; on a new one this is the probe that it has replicated."""
+    found = work.service_principal
+    await parts.graph.update_service_principal(found.object_id, step.settings)
+    wanted = {entry.name: getattr(step.settings, entry.name) for entry in fields(ServicePrincipalSettings)}
+    changed: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    return replace(work.observed, service_principal=replace(found, **changed))
+
+
+async def configure_application(parts: Parts, step: steps.ConfigureApplication, work: Work) -> Observed:
+    """Set names, mark and addresses of an application."""
+    await parts.graph.update_application(work.application, step.settings)
+    return replace(work.observed, application=_configured(work.application, step.settings))
+
+
+def _configured(application: Application, settings: ApplicationSettings) -> Application:
+    """The application as it stands after its settings were taken."""
+    wanted = {entry.name: getattr(settings, entry.name) for entry in fields(ApplicationSettings)}
+    wanted["required_scopes"] = frozenset(wanted.pop("scopes") or application.required_scopes)
+    renamed = wanted.pop("rename_texts_from") is not None
+    changed: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    return replace(application, **changed, scopes=() if renamed else application.scopes)
+
+
+async def grant_consent(parts: Parts, step: steps.GrantConsent, work: Work) -> Observed:
+    """Consent for everyone."""
+    grant = await parts.graph.consent(work.service_principal.object_id, step.scopes, work.observed.grant)
+    return replace(work.observed, grant=grant)
+
+
+async def assign(parts: Parts, step: steps.Assign, work: Work) -> Observed:
+    """Write the batches, then send their messages; the rows are what counts, a lost message is sent again."""
+    service_principal = work.service_principal
+    role = choose_role(service_principal.app_roles, step.role)
+    there = await parts.ledger.batches(work.operation.id)
+    for batch in batches(step.principals, service_principal.object_id, role, first=len(there) + 1):
+        try:
+            await parts.ledger.put_batch(work.operation.id, batch)
+        except Changed:
+            continue  # a second run wrote it first
+    await send_batches(parts, work.operation.id)
+    return work.observed
+
+
+async def send_batches(parts: Parts, operation: OperationId) -> None:
+    """Send the message of every batch that is not through."""
+    for batch in await parts.ledger.batches(operation):
+        if batch.open:
+            await parts.queues.send("assignments", operation, batch=batch.number)

@@ -1,0 +1,46 @@
+"""Settling: an onboarding whose own run is through moves with its batches and its acknowledgement."""
+
+from datetime import datetime
+
+from clients.ledger import Changed
+from clients.tenant.parts import RACES, READ_PAUSE, Parts
+from sso.errors import NotReady
+from sso.model import OperationId
+from sso.operation import Operation
+from sso.operation import settle as decide
+
+
+async def settle(parts: Parts, operation_id: OperationId, now: datetime) -> None:
+    """Move an operation to where it stands; what ends one ends every other of its key that waits for the same."""
+    settled = await _settle(parts, operation_id, now)
+    if settled and settled.key and settled.state == "done":
+        for other in await parts.ledger.unfinished_of(settled.key):
+            if other.handed_off:
+                await _settle(parts, other.id, now)
+
+
+async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Operation | None:
+    for _ in range(RACES):
+        operation = await parts.ledger.find_operation(operation_id)
+        if operation is None or operation.key is None or operation.finished:
+            return operation
+        page = next((page for page in await parts.ledger.pages(operation.key) if page.state != "replaced"), None)
+        said = None
+        if page and page.credential:
+            said = await parts.ledger.acknowledgement(operation.key, page.credential)
+        settled = decide(
+            operation,
+            await parts.ledger.batches(operation_id),
+            acknowledged=said is not None,
+            whom=parts.catalog.load(operation.key.vendor).handoff.contact or "the owner",
+            until=page.valid_until if page else now,
+            now=now,
+        )
+        if settled == operation:
+            return operation
+        try:
+            return await parts.ledger.replace_operation(settled)
+        except Changed:
+            continue
+    msg = f"The operation {operation_id} changes faster than it can be written."
+    raise NotReady(msg, retry_after=READ_PAUSE)

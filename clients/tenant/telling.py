@@ -1,0 +1,119 @@
+"""Steps that tell people: hand-off, code, change of owner. A page's row is written before its mail is sent."""
+
+import asyncio
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+from clients.ledger import Changed
+from clients.tenant.credentials import prove_certificate
+from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
+from sso import steps
+from sso.errors import NotReady
+from sso.handoff import Handoff, Page, closed, code_from, facts_of, new_page, page_url, token_from, with_code, with_link
+from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed
+from sso.model import KeyId, ObjectId
+from sso.observed import Observed
+from sso.onboarding import handoff
+from sso.request import Onboarding
+from sso.steps import ApplicationSettings
+from vendors.profile import SamlProfile
+
+
+async def change_owner(parts: Parts, step: steps.ChangeOwner, work: Work) -> Observed:
+    """Tell the owner so far, then write the new one: cut in between, the mail is sent once more."""
+    new = await parts.find_principal(work.request.owner)
+    if step.old and new:
+        letter = compose_owner_changed(
+            work.request.key,
+            work.profile.name,
+            organisation=parts.organisation,
+            old_owner=step.old,
+            new_owner=new,
+            operation=work.operation.id,
+            asked=_asked(work.request),
+        )
+        await parts.mail(letter)
+    await parts.graph.update_application(work.application, ApplicationSettings(tags=step.tags))
+    return replace(work.observed, application=replace(work.application, tags=step.tags), owner=new)
+
+
+async def mail_handoff(parts: Parts, work: Work, now: datetime) -> Observed:
+    """Mail the link to a new page and close the older ones; a cut mail call doubles that mail alone."""
+    told = _told(parts, work, now)
+    if isinstance(work.profile, SamlProfile):
+        await prove_certificate(parts, work)
+    token = token_from(secrets.token_bytes(32))
+    older = work.observed.page
+    resumed = older and older.facts == facts_of(told) and older.state == "open" and older.link_mailed is None
+    page = with_link(older, token, now) if older and resumed else new_page(told, work.operation.id, token, now)
+    page = await parts.ledger.add_page(page)
+    await _close_others(parts, page, now)
+    secret = None
+    if told.plain and told.secret_label and told.credential:
+        secret = await parts.vault.read_secret(work.request.key, KeyId(told.credential))
+    letter = compose_handoff(
+        told,
+        organisation=parts.organisation,
+        owner=await parts.find_principal(ObjectId(told.owner)),
+        page_url=page_url(parts.settings.public_url, token),
+        valid_until=page.valid_until,
+        asked=_asked(work.request),
+        secret=secret,
+    )
+    await parts.mail(letter)
+    return replace(work.observed, page=await _stamp(parts, page, now, link=True))
+
+
+async def mail_code(parts: Parts, work: Work, now: datetime) -> Observed:
+    """Mail a new code, by a call of its own."""
+    page = work.observed.page
+    if page is None:
+        msg = f"The page of {work.request.key} cannot be read yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    code = code_from(secrets.token_bytes(16))
+    # The hash takes 20 ms on purpose; other invocations go on meanwhile.
+    page = await asyncio.to_thread(with_code, page, code, secrets.token_hex(16), now)
+    page = await parts.ledger.replace_page(page)
+    letter = compose_code(
+        _told(parts, work, now),
+        organisation=parts.organisation,
+        owner=await parts.find_principal(work.request.owner),
+        code=code,
+        valid_until=page.valid_until,
+    )
+    await parts.mail(letter)
+    return replace(work.observed, page=await _stamp(parts, page, now, link=False))
+
+
+def _told(parts: Parts, work: Work, now: datetime) -> Handoff:
+    told = handoff(work.profile, work.request, work.observed, parts.deployment, now)
+    if told is None:
+        msg = f"What the hand-off of {work.request.key} tells is not there yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    return told
+
+
+async def _close_others(parts: Parts, current: Page, now: datetime) -> None:
+    for page in await parts.ledger.pages(current.key):
+        if page.token_hash != current.token_hash and page.state in {"open", "collected"}:
+            try:
+                await parts.ledger.replace_page(closed(page, now))
+            except Changed:
+                continue  # its holder was faster; the next hand-off closes it
+
+
+async def _stamp(parts: Parts, page: Page, now: datetime, *, link: bool) -> Page:
+    """Note that the mail of link or code was taken, whoever opened the page meanwhile."""
+    for _ in range(RACES):
+        stamped = replace(page, link_mailed=now) if link else replace(page, code_mailed=now)
+        try:
+            return await parts.ledger.replace_page(stamped)
+        except Changed:
+            page = await parts.ledger.find_page(page.token_hash) or page
+    msg = "The hand-off's page changes faster than it can be written."
+    raise NotReady(msg, retry_after=READ_PAUSE)
+
+
+def _asked(request: Onboarding) -> Asked:
+    return Asked(request.requested_by, request.ticket)
