@@ -188,7 +188,10 @@ OIDC: Mapping[str, tuple[set[str], Loss]] = {
     ),
     "the client secret": (
         {"mint_secret", "promote_secret", "mail_handoff", "mail_code"},
-        lambda o: _application(o, passwords=()),
+        # Long ago, for what was staged just now counts as held: a lagging replica may not list it yet.
+        lambda o: _application(
+            replace(o, versions=tuple(replace(v, created=NOW - timedelta(hours=1)) for v in o.versions)), passwords=()
+        ),
     ),
 }
 SAML: Mapping[str, tuple[set[str], Loss]] = {
