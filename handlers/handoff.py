@@ -88,7 +88,7 @@ async def act(tenant: Tenant, token: str, form: Mapping[str, str], now: datetime
     if press is None:
         return _notice(tenant, notices.MALFORMED, page)
     if press.hint is not None and state_at(page, now) in ("open", "collected"):
-        return _form(tenant, page, press.hint)
+        return _form(tenant, page, press.hint, press.text)
     profile = _profile(tenant, page)
     if profile is None:
         return _notice(tenant, notices.UNAVAILABLE, page)
@@ -271,7 +271,8 @@ def _form(tenant: Tenant, page: Page, hint: Hint | None = None, text: str = "") 
         **_common(tenant, page, profile),
         "heading": f"{page.key.display_name(profile.name)}: single sign-on with {tenant.settings.organisation}",
         "error": hint.sentence if hint else None,
-        "error_in_code": hint is not None and hint.blames_code,
+        "error_in_code": hint is not None and hint.blames == "code",
+        "error_in_text": hint is not None and hint.blames == "text",
         "text": text,
         "steps": profile.handoff.steps,
         "guide": profile.guide,
@@ -298,6 +299,7 @@ def _common(tenant: Tenant, page: Page, profile: Profile) -> dict[str, object]:
         "reference": page.reference,
         "error": None,
         "error_in_code": False,
+        "error_in_text": False,
         "text": "",
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from sso.handoff import WRONG_CODES, Outcome
 from sso.letters import LONGEST_PROBLEM
@@ -13,7 +14,7 @@ class Hint:
 
     status: int
     sentence: str
-    blames_code: bool = False
+    blames: Literal["code", "text"] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ _ILL_FORMED = (
 )
 
 HINTS: Mapping[Outcome, Hint] = {
-    "wrong_code": Hint(403, f"That code is wrong. After {WRONG_CODES} wrong codes this page locks.", blames_code=True),
-    "ill_formed_code": Hint(400, _ILL_FORMED, blames_code=True),
+    "wrong_code": Hint(403, f"That code is wrong. After {WRONG_CODES} wrong codes this page locks.", blames="code"),
+    "ill_formed_code": Hint(400, _ILL_FORMED, blames="code"),
     "code_not_sent": Hint(409, "The code of this page has not been sent yet. Try again when it has reached you."),
     "collect_first": Hint(409, "Collect the values first; they can be confirmed once they were shown."),
     "nothing_to_collect": Hint(409, "There is nothing to collect on this page: the values stand in the mail."),
     "collected_already": Hint(409, f"The values were collected already and are not shown again. Not by you? {_ASK}"),
 }
-NO_REPORT = Hint(400, "Write what does not fit; an empty report helps nobody. Nothing was sent.")
-REPORT_TOO_LONG = Hint(400, f"Write at most {LONGEST_PROBLEM} characters. Nothing was sent.")
+NO_REPORT = Hint(400, "Write what does not fit; an empty report helps nobody. Nothing was sent.", blames="text")
+REPORT_TOO_LONG = Hint(400, f"Write at most {LONGEST_PROBLEM} characters. Nothing was sent.", blames="text")
 
 NOTICES: Mapping[Outcome, Notice] = {
     "acknowledged": Notice(200, "Thank you", "Recorded as installed and tested. Nothing is left to do here."),

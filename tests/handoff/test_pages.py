@@ -22,6 +22,7 @@ def filled(text: str) -> dict[str, object]:
         **dict.fromkeys(("organisation", "domain", "vendor", "reference", "heading", "sentence"), text),
         **dict.fromkeys(("error", "text", "guide", "collected", "secret_label"), text),
         "error_in_code": True,
+        "error_in_text": True,
         "alarm": True,
         "can_collect": True,
         "can_acknowledge": True,
