@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sso.errors import Reason, TenantError
 
@@ -19,6 +19,7 @@ CLOUD_HOSTS: dict[Cloud, tuple[str, str]] = {
     "china": ("https://microsoftgraph.chinacloudapi.cn", "https://login.partner.microsoftonline.cn"),
 }
 GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+STORAGE = "AzureWebJobsStorage"
 ADDRESS = r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+"
 
 
@@ -63,17 +64,6 @@ class Settings(BaseModel):
             raise ValueError(msg)
         return value.rstrip("/")
 
-    @model_validator(mode="after")
-    def _storage_is_named(self) -> Self:
-        by_identity = self.storage_account or (self.storage_queues and self.storage_tables)
-        if not self.storage and not by_identity:
-            msg = (
-                "AzureWebJobsStorage is unset: set it to a connection string, or set AzureWebJobsStorage__accountName"
-                " (or __queueServiceUri and __tableServiceUri) to use the identity"
-            )
-            raise ValueError(msg)
-        return self
-
     @property
     def graph_url(self) -> str:
         """Where Microsoft Graph is, without a path."""
@@ -103,10 +93,28 @@ class Settings(BaseModel):
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; raises `TenantError` that names every missing or bad one."""
+    given = {name: value for name, value in environment.items() if value != ""}
+    reasons = () if _names_storage(given) else (NO_STORAGE,)
     try:
-        return Settings.model_validate({name: value for name, value in environment.items() if value != ""})
+        settings = Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError(tuple(_reason(problem) for problem in error.errors())) from None
+        raise SettingsError((*map(_reason, error.errors()), *reasons)) from None
+    if reasons:
+        raise SettingsError(reasons)
+    return settings
+
+
+NO_STORAGE = Reason(
+    STORAGE,
+    f"is unset; set it to a connection string, or set {STORAGE}__accountName (or __queueServiceUri and __tableServiceUri)"
+    " to use the identity.",
+)
+
+
+def _names_storage(given: Mapping[str, str]) -> bool:
+    """Whether storage can be found in one of the host's three ways."""
+    parts = {name.removeprefix(f"{STORAGE}__") for name in given if name.startswith(f"{STORAGE}__")}
+    return STORAGE in given or "accountName" in parts or {"queueServiceUri", "tableServiceUri"} <= parts
 
 
 class SettingsError(TenantError):
@@ -121,7 +129,7 @@ class SettingsError(TenantError):
 def _reason(problem: Mapping[str, object]) -> Reason:
     """One problem of the settings as a sentence; the value found is not repeated: it may hold a storage key."""
     location = problem["loc"]
-    name = str(location[0]) if isinstance(location, tuple) and location else "AzureWebJobsStorage"
+    name = str(location[0]) if isinstance(location, tuple) else ""
     if problem["type"] == "missing":
         return Reason(name, "is unset; set it in the app's settings (see Settings in the README).")
     return Reason(name, str(problem["msg"]).removeprefix("Value error, ") + ".")

@@ -19,7 +19,7 @@ from sso.model import (
     parameters_from_tags,
 )
 from sso.model import ObjectId as ObjectIdentifier
-from vendors.profile import parse_slug
+from vendors.slug import parse_slug
 
 SLUGS = st.from_regex(r"[a-z0-9]+(_[a-z0-9]+)*", fullmatch=True).filter(lambda text: len(text) <= 40)
 INSTANCES = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True).filter(lambda text: len(text) <= 30)
