@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NewType, NoReturn
 
 from sso.errors import Reason, Refused
-from vendors.profile import VendorSlug, parse_slug
+from vendors.slug import VendorSlug, parse_slug
 
 ObjectId = NewType("ObjectId", str)  # `id` of a directory object
 ClientId = NewType("ClientId", str)  # `appId` of an application: another value, another use
@@ -27,11 +27,15 @@ SECRET_NAME = re.compile(
     r"gatehouse-(?P<vendor>[a-z0-9]+(--[a-z0-9]+)*)-(?P<instance>[a-z0-9]+(-[a-z0-9]+)*)-client-secret(-staged)?"
 )
 MANAGED_TAG = "gatehouse"
+ADOPTED_TAG = "gatehouse:adopted"  # on an application that was made by hand: nothing of it is removed
 # Entra shows an application under Enterprise applications only with this tag; HideApp keeps it out of My Apps
 # (graph-contract: learn.microsoft.com/graph/api/resources/serviceprincipal).
 INTEGRATED_TAG = "WindowsAzureActiveDirectoryIntegratedApp"
 HIDE_TAG = "HideApp"
 NO_ROLE = AppRoleId("00000000-0000-0000-0000-000000000000")  # "default access", for applications without roles
+# The template of applications that are in no gallery, in the global cloud
+# (learn.microsoft.com/graph/api/applicationtemplate-instantiate).
+CUSTOM_TEMPLATE = TemplateId("8adf8e6e-67b2-4cf2-a259-e3dc5476c621")
 GRAPH_CLIENT_ID = ClientId("00000003-0000-0000-c000-000000000000")  # Microsoft Graph, the same in every tenant
 
 
@@ -154,6 +158,11 @@ def key_from_secret_name(name: str) -> Key | None:
         return Key(parse_slug(match["vendor"].replace("--", "_")), instance_name(match["instance"]))
     except ValueError:
         return None
+
+
+def adoption_tag(key: Key) -> str:
+    """`gatehouse:adopt:{vendor}/{instance}`, by which an administrator consents to an adoption."""
+    return f"{MANAGED_TAG}:adopt:{key}"
 
 
 def owner_tag(owner: ObjectId) -> str:

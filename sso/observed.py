@@ -10,6 +10,7 @@ from sso.model import (
     AppRoleAssignment,
     ConsentGrant,
     Key,
+    ObjectId,
     Principal,
     ServicePrincipal,
     Unmanaged,
@@ -30,10 +31,19 @@ class Observed:
     templates: tuple[ApplicationTemplate, ...] = ()  # gallery entries with the profile's name (or its pinned id)
     siblings: tuple[Key, ...] = ()  # other instances of the same vendor
     unmanaged: tuple[Unmanaged, ...] = ()  # same name, template or identifier, without our marker
+    adoptables: tuple[Application, ...] = ()  # those that an administrator tagged for adoption by this key
+    offered_elsewhere: tuple[str, ...] = ()  # service principals tagged so, whose application is not in this tenant
+    own_client_id: str | None = None  # Gatehouse's own application, which is never acted on
+    twins: tuple[ObjectId, ...] = ()  # empty applications that a lost instantiate left behind
     deleted: tuple[str, ...] = ()  # object ids of soft-deleted applications of this key
     owner: Principal | None = None  # whom the application's tag names
     page: Page | None = None  # the newest hand-off page
     acknowledged: datetime | None = None  # when the credential in use was acknowledged
+
+    @property
+    def adoptable(self) -> Application | None:
+        """The one application that may be adopted."""
+        return self.adoptables[0] if len(self.adoptables) == 1 else None
 
 
 def remember(fresh: Observed, known: Observed) -> Observed:

@@ -5,30 +5,28 @@ comes before the identifiers, because only then does the identifier policy exemp
 secret, people, hand-off. A second identical request finds nothing missing and yields an empty plan.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from sso import rollover, rotation, steps
+from sso.assignment import choose_role
 from sso.handoff import Handoff, IdentityProvider, Page, facts_of, handoff_of, secret_is_spent, state_at
 from sso.model import (
-    HIDE_TAG,
-    INTEGRATED_TAG,
+    ADOPTED_TAG,
     MANAGED_TAG,
     Application,
     KeyId,
-    ObjectId,
     ServicePrincipal,
     foreign_tags,
     owner_from_tags,
     owner_tag,
-    parameter_tag,
 )
 from sso.observed import Observed
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings, Block, Plan, ServicePrincipalSettings, Step
-from vendors.addresses import names_in
-from vendors.placeholders import fill
+from sso.wanted import Wanted, with_owner
 from vendors.profile import GallerySource, OidcProfile, Profile, SamlProfile
 
 
@@ -53,8 +51,23 @@ def plan(
     operation: str | None = None,
 ) -> Plan:
     """The steps that are missing; `queued` are principals whose grants are already on their way."""
+    first: tuple[Step, ...] = ()
+    if observed.application is None and observed.adoptable:
+        offered = observed.adoptable
+        adopt = steps.Adopt(
+            sentence=f"Adopt the application '{offered.display_name}', which an administrator offered, by our mark.",
+            application=_adopted(offered, request),
+        )
+        first, observed = (adopt,), replace(observed, application=adopt.application)
     planner = _Planner(profile, request, observed, deployment, now, operation)
-    return Plan(tuple(planner.steps(queued)), planner.block(), planner.notes())
+    return Plan((*first, *planner.steps(queued)), planner.block(), planner.notes())
+
+
+def _adopted(offered: Application, request: Onboarding) -> Application:
+    """The application with our mark and the tag that keeps everything else of it as it is."""
+    key = request.key
+    tags = {*foreign_tags(offered.tags), MANAGED_TAG, ADOPTED_TAG, key.tag, owner_tag(request.owner)}
+    return replace(offered, tags=tuple(sorted(tags)), unique_name=offered.unique_name or key.marker)
 
 
 @dataclass(frozen=True)
@@ -74,19 +87,18 @@ class _Planner:
     def service_principal(self) -> ServicePrincipal | None:
         return self.observed.service_principal
 
-    @property
-    def display_name(self) -> str:
-        if self.request.display_name:
-            return self.request.display_name
-        key = self.request.key
-        if self.application and self.application.display_name != key.marker:
-            return self.application.display_name  # a name somebody gave it is never drift
-        return key.display_name(self.profile.name)
+    @cached_property
+    def wanted(self) -> Wanted:
+        return Wanted(self.profile, self.request, self.observed, self.deployment.operators)
 
     def steps(self, queued: frozenset[str]) -> Iterator[Step]:
+        for twin in self.observed.twins:
+            yield steps.RemoveTwin(
+                sentence=f"Delete the empty application {twin} that a lost answer left behind.", object_id=twin
+            )
         yield from self._create()
         yield from self._configure()
-        if self._missing_urls():
+        if self.wanted.lacks_addresses():
             return
         if isinstance(self.profile, OidcProfile):
             yield from self._consent(self.profile)
@@ -109,21 +121,20 @@ class _Planner:
                 )
             else:
                 yield steps.CreateApplication(
-                    sentence=f"Register the application '{self.display_name}' with its addresses and consent scopes.",
-                    settings=self._application_settings(),
+                    sentence=f"Register the application '{self.wanted.display_name}' with its addresses and scopes.",
+                    settings=self.wanted.application(),
                 )
         if self.service_principal is None and not isinstance(self.profile.source, GallerySource):
             yield steps.CreateServicePrincipal(
-                sentence=f"Create the service principal of '{self.display_name}'"
+                sentence=f"Create the service principal of '{self.wanted.display_name}'"
                 + (", open to assigned people only." if self.profile.people.assignment_required else "."),
-                settings=self._service_principal_settings(),
+                settings=self.wanted.service_principal(),
             )
 
     def _configure(self) -> Iterator[Step]:
         gallery = isinstance(self.profile.source, GallerySource)
         if gallery or self.service_principal:
-            settings = self._service_principal_settings()
-            missing = _difference(settings, self.service_principal) if self.service_principal else settings
+            missing = self.wanted.service_principal_changes()
             if missing != ServicePrincipalSettings():
                 yield steps.ConfigureServicePrincipal(
                     sentence=f"Set sign-on, tags and access of the service principal of {self.profile.name}.",
@@ -134,13 +145,13 @@ class _Planner:
                 )
         yield from self._change_owner()
         if gallery or self.application:
-            changes = self._application_changes()
+            changes = self.wanted.application_changes()
             if changes != ApplicationSettings():
                 moved = (
                     self.application is not None and self.observed.page is not None and changes.reply_urls is not None
                 )
                 yield steps.ConfigureApplication(
-                    sentence=f"Set name, mark and addresses of the application '{self.display_name}'.",
+                    sentence=f"Set name, mark and addresses of the application '{self.wanted.display_name}'.",
                     settings=changes,
                     affects="everybody's sign-in, if the vendor still uses the old address" if moved else steps.NOBODY,
                 )
@@ -151,108 +162,10 @@ class _Planner:
             old = self.observed.owner
             told = old.name if old else "nobody, because the owner so far is gone"
             yield steps.ChangeOwner(
-                sentence=f"Write the new owner of '{self.display_name}' and tell {told}.",
+                sentence=f"Write the new owner of '{self.wanted.display_name}' and tell {told}.",
                 old=old,
-                tags=_with_owner(found, self.request.owner).tags,
+                tags=with_owner(found, self.request.owner).tags,
             )
-
-    def _application_settings(self) -> ApplicationSettings:
-        reply_urls, identifiers = self._reply_urls(), self._identifiers()
-        oidc = self.profile.oidc if isinstance(self.profile, OidcProfile) else None
-        saml = self.profile.saml if isinstance(self.profile, SamlProfile) else None
-        key = self.request.key
-        kept = foreign_tags(self.application.tags) if self.application else ()
-        parameters = (parameter_tag(name, value) for name, value in sorted(self._parameters().items()))
-        return ApplicationSettings(
-            display_name=self.display_name,
-            unique_name=key.marker,
-            tags=tuple(sorted({*kept, MANAGED_TAG, key.tag, owner_tag(self.request.owner), *parameters})),
-            identifiers=identifiers or None,
-            reply_urls=reply_urls or None,
-            logout_url=self._fill(oidc.front_channel_logout_url if oidc else saml.logout_url if saml else None),
-            scopes=tuple(oidc.scopes) if oidc else None,
-            rename_texts_from=key.marker if isinstance(self.profile.source, GallerySource) else None,
-        )
-
-    def _application_changes(self) -> ApplicationSettings:
-        wanted = self._application_settings()
-        if self.application is None:
-            return wanted
-        found = _with_owner(self.application, self.request.owner)
-        mentioned = any(self.request.key.marker in scope.mentions for scope in found.scopes)
-        return ApplicationSettings(
-            display_name=wanted.display_name if wanted.display_name != found.display_name else None,
-            unique_name=wanted.unique_name if found.unique_name is None else None,
-            tags=wanted.tags if set(wanted.tags or ()) != set(found.tags) else None,
-            identifiers=_unless_equal(wanted.identifiers, found.identifiers),
-            reply_urls=_unless_equal(wanted.reply_urls, found.reply_urls),
-            logout_url=wanted.logout_url if wanted.logout_url != found.logout_url else None,
-            scopes=wanted.scopes if not set(wanted.scopes or ()) <= found.required_scopes else None,
-            rename_texts_from=wanted.rename_texts_from if mentioned else None,
-        )
-
-    def _service_principal_settings(self) -> ServicePrincipalSettings:
-        profile, key = self.profile, self.request.key
-        saml = profile.saml if isinstance(profile, SamlProfile) else None
-        sign_on_url = self._fill(
-            saml.sign_on_url if saml else profile.oidc.sign_on_url if isinstance(profile, OidcProfile) else None
-        )
-        kept = foreign_tags(self.service_principal.tags) if self.service_principal else ()
-        hidden = {HIDE_TAG} if isinstance(profile, OidcProfile) and sign_on_url is None else set()
-        return ServicePrincipalSettings(
-            sign_on_mode=profile.protocol,
-            sign_on_url=sign_on_url,
-            logout_url=self._fill(saml.logout_url) if saml else None,
-            relay_state=self._fill(saml.relay_state) if saml else None,
-            assignment_required=profile.people.assignment_required,
-            notification_addresses=(self.deployment.operators,) if saml else None,
-            tags=tuple(sorted({*kept, INTEGRATED_TAG, MANAGED_TAG, key.tag, *hidden})),
-        )
-
-    # Addresses
-
-    def _parameters(self) -> Mapping[str, str]:
-        return self.request.parameters
-
-    def _fill(self, template: str | None) -> str | None:
-        if template is None or self._unfilled(template):
-            return None
-        return fill(template, self._parameters())
-
-    def _unfilled(self, template: str) -> bool:
-        return any(name not in self._parameters() for name in names_in(template))
-
-    def _reply_urls(self) -> tuple[str, ...]:
-        wanted = (
-            self.profile.oidc.redirect_uris if isinstance(self.profile, OidcProfile) else self.profile.saml.reply_urls
-        )
-        return self._addresses(wanted, "redirectUri", self.application.reply_urls if self.application else ())
-
-    def _identifiers(self) -> tuple[str, ...]:
-        if isinstance(self.profile, OidcProfile):
-            return ()
-        found = self.application.identifiers if self.application else ()
-        return self._addresses(self.profile.saml.identifiers, "identifierUri", found)
-
-    def _addresses(self, wanted: tuple[str, ...] | str, usage: str, found: tuple[str, ...]) -> tuple[str, ...]:
-        """The addresses of a profile, filled; from the template's presets where the profile says so."""
-        if isinstance(wanted, tuple):
-            return tuple(fill(entry, self._parameters()) for entry in wanted if not self._unfilled(entry))
-        if found or self.application is None:
-            return found
-        template = next((t for t in self.observed.templates if t.id == self.application.template_id), None)
-        return template.configuration.get(usage, ()) if template else ()
-
-    def _missing_urls(self) -> bool:
-        """Whether the gallery's template gave no address, so that nothing more can be made."""
-        if self.application is None:
-            return False
-        if isinstance(self.profile, OidcProfile):
-            return self.profile.oidc.redirect_uris == "template" and not self._reply_urls()
-        saml = self.profile.saml
-        return (saml.identifiers == "template" and not self._identifiers()) or (
-            saml.reply_urls == "template" and not self._reply_urls()
-        )
 
     # Trust
 
@@ -321,7 +234,9 @@ class _Planner:
     # People
 
     def _assign(self, queued: frozenset[str]) -> Iterator[Step]:
-        held = {assignment.principal_id for assignment in self.observed.assignments}
+        role = self.request.role or self.profile.people.role
+        wanted = choose_role(self.service_principal.app_roles, role) if self.service_principal and role else None
+        held = {a.principal_id for a in self.observed.assignments if wanted in (None, a.role_id)}
         missing = tuple(p for p in self.request.principals if p.object_id not in held and p.object_id not in queued)
         if missing:
             names = ", ".join(p.name for p in missing[:3]) + (
@@ -330,7 +245,7 @@ class _Planner:
             yield steps.Assign(
                 sentence=f"Give {names} access to {self.profile.name}.",
                 principals=missing,
-                role=self.request.role or self.profile.people.role,
+                role=role,
                 affects=f"{len(missing)} {'principals' if len(missing) > 1 else 'principal'} can sign in",
             )
 
@@ -360,9 +275,9 @@ class _Planner:
         missing = [
             name
             for name, parameter in self.profile.parameters.items()
-            if parameter.source == "vendor" and name not in self._parameters()
+            if parameter.source == "vendor" and name not in self.request.parameters
         ]
-        if self._missing_urls():
+        if self.wanted.lacks_addresses():
             return Block("failed", "the profile's maintainer", self._url_line())
         if missing:
             titles = ", ".join(f"{name} ({self.profile.parameters[name].title})" for name in missing)
@@ -379,7 +294,8 @@ class _Planner:
         )
 
     def notes(self) -> tuple[str, ...]:
-        return tuple(
+        adopted = tuple(f"{difference} It stays." for difference in self.wanted.differences())
+        return adopted + tuple(
             f"The application '{other.display_name}' (object ID {other.object_id}) looks like {self.profile.name} and"
             f" does not carry our mark: it is left alone. To have it adopted, put the tag"
             f" 'gatehouse:adopt:{self.request.key}' on it."
@@ -423,26 +339,3 @@ def handoff(
         credential=credential,
         plain_allowed=deployment.allow_plain_secrets,
     )
-
-
-def _with_owner(application: Application, owner: ObjectId) -> Application:
-    """The application with its owner's tag replaced, if it has one."""
-    before = owner_from_tags(application.tags)
-    if before is None:
-        return application
-    return replace(application, tags=tuple(owner_tag(owner) if t == owner_tag(before) else t for t in application.tags))
-
-
-def _unless_equal(wanted: tuple[str, ...] | None, found: tuple[str, ...]) -> tuple[str, ...] | None:
-    return wanted if wanted is not None and wanted != found else None
-
-
-def _difference(wanted: ServicePrincipalSettings, found: ServicePrincipal) -> ServicePrincipalSettings:
-    """What of the wanted settings the service principal lacks; what is wanted as None is left as it is."""
-    missing = {}
-    for entry in fields(wanted):
-        value = getattr(wanted, entry.name)
-        same = getattr(found, entry.name)
-        if value is not None and (set(value) != set(same) if entry.name == "tags" else value != same):
-            missing[entry.name] = value
-    return ServicePrincipalSettings(**missing)

@@ -5,8 +5,10 @@ Application.ReadWrite.OwnedBy alone, because instantiate leaves its objects with
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from sso.request import Onboarding
+if TYPE_CHECKING:  # a first answer of Graph needs no request, whose rules bring the catalogue's schema
+    from sso.request import Onboarding
 
 APPLICATIONS = "Application.ReadWrite.All"
 ASSIGNMENTS = "AppRoleAssignment.ReadWrite.All"
@@ -36,7 +38,7 @@ def has(permission: str, roles: Iterable[str]) -> bool:
     return bool({permission, *INCLUDED.get(permission, ())} & set(roles))
 
 
-def lacking(request: Onboarding, roles: frozenset[str]) -> tuple[str, ...]:
+def lacking(request: "Onboarding", roles: frozenset[str]) -> tuple[str, ...]:
     """The permissions that this request needs before its first write and the token does not carry.
 
     Consent is left out, because without it the operation waits for an administrator; mail, because Exchange may grant

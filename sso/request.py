@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sso.errors import Reason
-from sso.model import Key, ObjectId, Principal, instance_name, parameters_from_tags
+from sso.model import CUSTOM_TEMPLATE, MANAGED_TAG, Key, ObjectId, Principal, instance_name, parameters_from_tags
 from sso.observed import Observed
 from vendors.addresses import names_in
 from vendors.catalog import Catalog, UnknownVendorError
 from vendors.fields import unprintable
 from vendors.parsing import ProfileError
 from vendors.placeholders import FillError, fill
-from vendors.profile import GallerySource, Profile, SamlProfile, parse_slug
+from vendors.profile import GallerySource, Profile, SamlProfile
+from vendors.slug import parse_slug
 
 PRINCIPALS = 200  # at most, in one onboarding
 TEXT = 256  # characters, the longest UPN and display name of Entra
@@ -307,8 +308,16 @@ def _check_tenant(profile: Profile, key: Key, observed: Observed) -> Iterable[Re
             f"An application of '{key}' was deleted within the last 30 days (object ID {', '.join(observed.deleted)})."
             " Restore it (POST /directory/deletedItems/{id}/restore) or purge it (DELETE of the same), then ask again.",
         )
+    for name in observed.offered_elsewhere:
+        yield Reason(
+            "tenant",
+            f"The service principal '{name}' carries the tag of adoption, but its application is registered elsewhere:"
+            " Microsoft's own and other tenants' applications are never acted on. Remove the tag from it.",
+        )
     source = profile.source
-    if isinstance(source, GallerySource) and observed.application is None:
+    if observed.application is None and observed.adoptables:
+        yield from _check_adoption(profile, key, observed)
+    elif isinstance(source, GallerySource) and observed.application is None:
         fitting = [t for t in observed.templates if profile.protocol in t.sign_on_modes]
         if len(fitting) != 1:
             named = source.template_id or source.gallery
@@ -330,6 +339,23 @@ def _check_tenant(profile: Profile, key: Key, observed: Observed) -> Iterable[Re
                     f" {', '.join(sorted(held))} that {profile.name} needs, and Gatehouse did not make it. Remove the"
                     f" identifier there, or put the tag 'gatehouse:adopt:{key}' on it to allow adoption.",
                 )
+
+
+def _check_adoption(profile: Profile, key: Key, observed: Observed) -> Iterable[Reason]:
+    """What forbids adopting the application that an administrator tagged for it."""
+    found = observed.adoptables
+    if len(found) > 1:
+        ids = ", ".join(application.object_id for application in found)
+        yield Reason("tenant", f"{len(found)} applications ({ids}) are tagged for adoption by '{key}'. Leave one tag.")
+        return
+    name = f"The application '{found[0].display_name}' (object ID {found[0].object_id})"
+    templates = {template.id for template in observed.templates}
+    if found[0].client_id == observed.own_client_id:
+        yield Reason("tenant", f"{name} is Gatehouse's own and is never acted on. Remove the tag from it.")
+    elif MANAGED_TAG in found[0].tags:
+        yield Reason("tenant", f"{name} is managed under another key already. Remove the tag from it.")
+    elif found[0].template_id and found[0].template_id != CUSTOM_TEMPLATE and found[0].template_id not in templates:
+        yield Reason("tenant", f"{name} was made from another template than that of {profile.name}. Remove the tag.")
 
 
 def _check_deployment(profile: Profile, consent_scopes: frozenset[str], cloud: str) -> Iterable[Reason]:

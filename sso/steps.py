@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from sso.model import KeyId, Principal, TemplateId, Thumbprint, VaultVersion
+from sso.model import Application, KeyId, ObjectId, Principal, TemplateId, Thumbprint, VaultVersion
 
 NOBODY = "nobody's sign-in"
 
@@ -55,6 +55,22 @@ class Instantiate(Described):
     name: ClassVar = "instantiate"
     template_id: TemplateId
     temporary_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopt(Described):
+    """Put our mark on an application that an administrator offered; everything else of it stays."""
+
+    name: ClassVar = "adopt"
+    application: Application
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveTwin(Described):
+    """Soft-delete a second application that an instantiate left behind; it has nothing that anybody uses."""
+
+    name: ClassVar = "remove_twin"
+    object_id: ObjectId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +197,8 @@ class MailCode(Described):
 
 Step = (
     Instantiate
+    | Adopt
+    | RemoveTwin
     | CreateApplication
     | CreateServicePrincipal
     | ConfigureServicePrincipal

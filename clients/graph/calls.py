@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from sso.model import (
     Thumbprint,
     TokenSigningCertificate,
     Unmanaged,
+    adoption_tag,
     key_from_tags,
 )
 from sso.steps import ApplicationSettings, ServicePrincipalSettings
@@ -56,6 +57,9 @@ class FoundApplication:
     """What one look at the directory says about a key."""
 
     application: Application | None
+    twins: tuple[Application, ...]  # others under the temporary name
+    adoptables: tuple[Application, ...]  # those that carry the tag of consent to an adoption
+    offered_elsewhere: tuple[str, ...]  # names of service principals tagged so, whose application is not here
     siblings: tuple[Key, ...]
     unmanaged: tuple[Unmanaged, ...]
     deleted: tuple[str, ...]
@@ -93,7 +97,14 @@ class Graph:
         """
         looks = [
             self._get(self._api.applications_with_unique_name(key.marker), select=decode.APPLICATION_FIELDS),
+            self._list(f"tags/any(t:t eq '{key.tag}')"),
             self._list(f"displayName eq '{key.marker}'"),
+            self._list(f"tags/any(t:t eq '{adoption_tag(key)}')"),
+            self._get(
+                self._api.service_principals,
+                select=["id", "appId", "displayName"],
+                filter_=f"tags/any(t:t eq '{adoption_tag(key)}')",
+            ),
             self._list("tags/any(t:t eq 'gatehouse')", ["id", "tags"]),
             self._get(
                 self._api.directory.deleted_items.graph_application,
@@ -104,18 +115,26 @@ class Graph:
             *([self._list(f"applicationTemplateId eq '{template_id}'")] if template_id else []),
             *(self._list(f"identifierUris/any(u:u eq '{_quoted(identifier)}')") for identifier in identifiers),
         ]
-        by_name, temporary, managed, deleted, *others = await self._wire.read_together("find applications", looks)
+        answers = await self._wire.read_together("find applications", looks)
+        by_name, by_tag, temporary, offered, instances, managed, deleted, *others = answers
         scopes = await self._scope_names()
-        application = decode.application(by_name, scopes) if by_name else None
-        if application is None:
-            made = [decode.application(body, scopes) for body in _values(temporary)]
-            # Of two that an instantiate left behind the older one is continued.
-            application = min(made, key=lambda found: found.created, default=None)
+        # The one with the unique name or the key's tag wins, else the older of those under the temporary name.
+        named = [decode.application(body, scopes) for body in ([by_name] if by_name else _values(by_tag))]
+        made = sorted((decode.application(body, scopes) for body in _values(temporary)), key=lambda a: a.created)
+        application = next(iter([*named, *made]), None)
         keys = {key_from_tags(tuple(body.get("tags") or ())) for body in _values(managed)}
         siblings = sorted(other for other in keys if other and other.vendor == key.vendor and other != key)
         strangers = {body["id"]: body for found in others for body in _values(found)}
         return FoundApplication(
             application=application,
+            twins=tuple(twin for twin in made if application and twin.object_id != application.object_id),
+            adoptables=tuple(decode.application(body, scopes) for body in _values(offered)),
+            offered_elsewhere=tuple(
+                body["displayName"]
+                for body in _values(instances)
+                if body["appId"] not in {offer["appId"] for offer in _values(offered)}
+                and not (application and body["appId"] == application.client_id)
+            ),
             siblings=tuple(siblings),
             unmanaged=tuple(
                 decode.unmanaged(body)
@@ -256,6 +275,31 @@ class Graph:
             )
             made = found or {}
         return decode.application(made, await self._scope_names())
+
+    async def adopt_application(self, offered: Application, key: Key) -> None:
+        """Write our mark onto an application made by hand; its unique name only where it has none (it is immutable)."""
+        settings = ApplicationSettings(tags=offered.tags, unique_name=key.marker)
+        if offered.unique_name != key.marker:
+            settings = replace(settings, unique_name=None)
+        await self.update_application(offered, settings)
+
+    async def is_unused(self, application: Application) -> bool:
+        """Whether an application has no credential, no assignment and no owner but us."""
+        if application.passwords:
+            return False
+        service_principal, _, assignments = await self.service_principal(application.client_id)
+        if assignments or (service_principal and service_principal.certificates):
+            return False
+        info = self._get(self._api.applications.by_application_id(application.object_id).owners, select=["id", "appId"])
+        owners = _values(await self._wire.send("read owners", info, repeat=True))
+        me = (await self.identity()).client_id
+        return all(owner.get("appId") == me for owner in owners)
+
+    async def delete_application(self, object_id: ObjectId) -> None:
+        """Soft-delete an application; gone already is success."""
+        builder = self._api.applications.by_application_id(object_id)
+        info = self._wire.request(Method.DELETE, builder.url_template, dict(builder.path_parameters))
+        await self._wire.send("delete application", info, repeat=True, missing_is_none=True)
 
     async def update_application(self, application: Application, settings: ApplicationSettings) -> None:
         """Change an application's names and addresses; idempotent."""

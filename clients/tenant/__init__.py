@@ -73,6 +73,10 @@ class Tenant(Parts):
         match step:
             case steps.Instantiate():
                 return await directory.instantiate(self, step, work, now)
+            case steps.Adopt():
+                return await directory.adopt(self, step, work)
+            case steps.RemoveTwin():
+                return await directory.remove_twin(self, step, work)
             case steps.CreateApplication():
                 return await directory.create_application(self, step, work)
             case steps.CreateServicePrincipal():

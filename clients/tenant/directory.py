@@ -24,6 +24,18 @@ async def instantiate(parts: Parts, step: steps.Instantiate, work: Work, now: da
     return await with_presets(parts, observed, work.profile)
 
 
+async def adopt(parts: Parts, step: steps.Adopt, work: Work) -> Observed:
+    """Put our mark on an application that an administrator offered."""
+    await parts.graph.adopt_application(step.application, work.request.key)
+    return replace(work.observed, application=step.application, adoptables=())
+
+
+async def remove_twin(parts: Parts, step: steps.RemoveTwin, work: Work) -> Observed:
+    """Soft-delete the empty application that a lost answer left behind."""
+    await parts.graph.delete_application(step.object_id)
+    return replace(work.observed, twins=tuple(twin for twin in work.observed.twins if twin != step.object_id))
+
+
 async def create_application(parts: Parts, step: steps.CreateApplication, work: Work) -> Observed:
     """Make an ordinary registration by its unique name."""
     application = await parts.graph.upsert_application(work.request.key, step.settings)

@@ -34,8 +34,13 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Ob
         siblings=found.siblings,
         unmanaged=found.unmanaged,
         deleted=found.deleted,
+        adoptables=found.adoptables if application is None else (),
+        offered_elsewhere=found.offered_elsewhere,
+        own_client_id=(await parts.graph.identity()).client_id if found.adoptables else None,
+        twins=tuple([twin.object_id for twin in found.twins if await parts.graph.is_unused(twin)]),
         page=next(iter(await parts.ledger.pages(key)), None),
     )
+    application = application or observed.adoptable
     if application is None:
         return observed
     service_principal, grant, assignments = await parts.graph.service_principal(application.client_id)
