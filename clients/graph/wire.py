@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from kiota_abstractions.method import Method
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
@@ -27,7 +28,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
 from clients.graph.refusals import Fault, is_transient, refusal
-from sso.errors import NotReady, TenantError
+from sso.errors import GatehouseError, NotReady, TenantError
 
 JSON = dict[str, Any]
 PATIENCE = 20.0  # seconds that one call may spend on repeating itself
@@ -160,12 +161,24 @@ class GraphWire:
         info.request_options[ResponseHandlerOption.get_key()] = handler
         try:
             response: Any = await self._adapter.send_primitive_async(info, "bytes", None)
+        except AzureError as error:
+            raise no_token(error) from None
         except httpx.TransportError as error:
             # Nothing of the request but its kind of failure: the URL may name people.
             return Answer(
                 httpx.codes.GATEWAY_TIMEOUT, {"error": {"code": type(error).__name__, "message": "no answer"}}
             )
         return Answer(response.status_code, _json(response), _retry_after(response.headers))
+
+
+def no_token(error: AzureError) -> GatehouseError:
+    """What it means that our own identity got no token; the SDK's text is not repeated."""
+    if isinstance(error, ClientAuthenticationError):
+        return TenantError(
+            "Gatehouse's own identity got no token. Give the app a managed identity, and set AZURE_TOKEN_CREDENTIALS"
+            " to ManagedIdentityCredential (with AZURE_CLIENT_ID for a user-assigned one)."
+        )
+    return NotReady(f"The identity endpoint did not answer ({type(error).__name__}).", retry_after=10)
 
 
 def _json(response: httpx.Response) -> JSON:

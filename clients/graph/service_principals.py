@@ -1,0 +1,187 @@
+"""Service principals: sign-on, signing certificates, consent, assignments."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from kiota_abstractions.base_request_builder import BaseRequestBuilder
+from kiota_abstractions.method import Method
+
+from clients.graph import decode
+from clients.graph.calls import CREATE_IF_MISSING, PAGE_SIZE, GraphCalls, values_of
+from clients.graph.refusals import ALREADY_ASSIGNED, ALREADY_CONSENTED, refusal, says
+from clients.graph.wire import JSON, Answer
+from sso.errors import GatehouseError, NotReady
+from sso.model import (
+    Application,
+    AppRoleAssignment,
+    AppRoleId,
+    ClientId,
+    ConsentGrant,
+    ObjectId,
+    ServicePrincipal,
+    Thumbprint,
+    TokenSigningCertificate,
+)
+from sso.steps import ServicePrincipalSettings
+
+
+class ServicePrincipalCalls(GraphCalls):
+    """Calls on /servicePrincipals and /oauth2PermissionGrants."""
+
+    async def service_principal(
+        self, client_id: ClientId
+    ) -> tuple[ServicePrincipal | None, ConsentGrant | None, tuple[AppRoleAssignment, ...]]:
+        """The service principal of an application, its tenant-wide grant and its assignments."""
+        info = self._get(self._api.service_principals_with_app_id(client_id), select=decode.SERVICE_PRINCIPAL_FIELDS)
+        body = await self._wire.send("read service principal", info, repeat=True, missing_is_none=True)
+        if body is None:
+            return None, None, ()
+        found = decode.service_principal(body)
+        looks = [
+            self._get(self._api.oauth2_permission_grants, filter_=f"clientId eq '{found.object_id}'"),
+            self._get(self._assigned_to(found.object_id), top=PAGE_SIZE),
+        ]
+        grants, assigned = await self._wire.read_together("read grants and assignments", looks)
+        for_everyone = [entry for entry in values_of(grants) if entry.get("consentType") == "AllPrincipals"]
+        entries = values_of(assigned) + await self._further("read assignments", assigned)
+        return (
+            found,
+            decode.grant(for_everyone[0]) if for_everyone else None,
+            tuple(decode.assignment(entry) for entry in entries),
+        )
+
+    async def managed_service_principals(self) -> Mapping[str, ServicePrincipal]:
+        """Every service principal that carries our mark, by client ID."""
+        info = self._get(
+            self._api.service_principals,
+            filter_="tags/any(t:t eq 'gatehouse')",
+            select=decode.SERVICE_PRINCIPAL_FIELDS,
+            top=PAGE_SIZE,
+        )
+        page = await self._wire.send("list service principals", info, repeat=True)
+        bodies = values_of(page) + await self._further("list service principals", page)
+        return {body["appId"]: decode.service_principal(body) for body in bodies}
+
+    async def is_unused(self, application: Application) -> bool:
+        """Whether an application has no credential, no assignment and no owner but us."""
+        if application.passwords:
+            return False
+        service_principal, _, assignments = await self.service_principal(application.client_id)
+        if assignments or (service_principal and service_principal.certificates):
+            return False
+        info = self._get(self._api.applications.by_application_id(application.object_id).owners, select=["id", "appId"])
+        owners = values_of(await self._wire.send("read owners", info, repeat=True))
+        me = (await self.identity()).client_id
+        return all(owner.get("appId") == me for owner in owners)
+
+    async def upsert_service_principal(
+        self, client_id: ClientId, settings: ServicePrincipalSettings
+    ) -> ServicePrincipal:
+        """Make or update the service principal of an application; idempotent."""
+        builder = self._api.service_principals_with_app_id(client_id)
+        made = await self._write(
+            "create service principal",
+            Method.PATCH,
+            builder,
+            _service_principal_body(settings),
+            repeat=True,
+            Prefer=CREATE_IF_MISSING,
+        )
+        if not made:
+            info = self._get(builder, select=decode.SERVICE_PRINCIPAL_FIELDS)
+            made = await self._wire.send("read service principal", info, repeat=True) or {}
+        return decode.service_principal(made)
+
+    async def update_service_principal(self, object_id: ObjectId, settings: ServicePrincipalSettings) -> None:
+        """Change a service principal's sign-on; idempotent."""
+        builder = self._api.service_principals.by_service_principal_id(object_id)
+        body = _service_principal_body(settings)
+        await self._write("update service principal", Method.PATCH, builder, body, repeat=True)
+
+    async def add_certificate(self, object_id: ObjectId, subject: str, ends: datetime) -> TokenSigningCertificate:
+        """Add a signing certificate, not active; not idempotent, never repeated here."""
+        builder = self._api.service_principals.by_service_principal_id(object_id).add_token_signing_certificate
+        body = {"displayName": subject, "endDateTime": decode.wire_moment(ends)}
+        return decode.certificate(await self._write("add certificate", Method.POST, builder, body))
+
+    async def activate_certificate(self, object_id: ObjectId, thumbprint: Thumbprint) -> None:
+        """Sign with this certificate from now on; idempotent."""
+        builder = self._api.service_principals.by_service_principal_id(object_id)
+        body = {"preferredTokenSigningKeyThumbprint": thumbprint}
+        await self._write("activate certificate", Method.PATCH, builder, body, repeat=True)
+
+    async def active_thumbprint(self, object_id: ObjectId) -> str | None:
+        """The thumbprint that the service principal names now."""
+        builder = self._api.service_principals.by_service_principal_id(object_id)
+        info = self._get(builder, select=["id", "preferredTokenSigningKeyThumbprint"])
+        body = await self._wire.send("read service principal", info, repeat=True) or {}
+        found = body.get("preferredTokenSigningKeyThumbprint")
+        return str(found).upper() if found else None
+
+    async def consent(self, object_id: ObjectId, scopes: frozenset[str], grant: ConsentGrant | None) -> ConsentGrant:
+        """Consent for everyone; an existing grant is widened to the union, never narrowed."""
+        graph_id, _ = await self._graph_itself()
+        if grant:
+            union = grant.scopes | scopes
+            builder: Any = self._api.oauth2_permission_grants.by_o_auth2_permission_grant_id(grant.id)
+            body: JSON = {"scope": " ".join(sorted(union))}
+            await self._write("consent", Method.PATCH, builder, body, repeat=True)
+            return ConsentGrant(grant.id, union)
+        builder = self._api.oauth2_permission_grants
+        body = {
+            "clientId": object_id,
+            "consentType": "AllPrincipals",
+            "resourceId": graph_id,
+            "scope": " ".join(sorted(scopes)),
+        }
+        info = self._wire.request(Method.POST, builder.url_template, builder.path_parameters, body)
+        answer = await self._wire.answer(info)
+        if answer.ok:
+            return decode.grant(answer.body)
+        if says(answer.fault, ALREADY_CONSENTED):
+            raise NotReady("The consent grant is there, but not in every replica yet.", retry_after=5)
+        raise refusal("consent", answer.fault)
+
+    async def assign(
+        self, service_principal_id: ObjectId, role_id: AppRoleId, principals: Sequence[ObjectId]
+    ) -> list[GatehouseError | None]:
+        """Give up to 20 principals one role, by one `$batch`; per principal None or why not.
+
+        One that has the role already is success: Graph says so in two wordings (graph-contract 3).
+        """
+        builder = self._assigned_to(service_principal_id)
+        infos = [
+            self._wire.request(
+                Method.POST,
+                builder.url_template,
+                builder.path_parameters,
+                {"principalId": principal, "resourceId": service_principal_id, "appRoleId": role_id},
+            )
+            for principal in principals
+        ]
+        return [_assigned(answer) for answer in await self._wire.batch(infos, repeat=False)]
+
+    def _assigned_to(self, object_id: ObjectId) -> BaseRequestBuilder:
+        return self._api.service_principals.by_service_principal_id(object_id).app_role_assigned_to
+
+
+def _service_principal_body(settings: ServicePrincipalSettings) -> JSON:
+    body: JSON = {
+        "preferredSingleSignOnMode": settings.sign_on_mode,
+        "loginUrl": settings.sign_on_url,
+        "logoutUrl": settings.logout_url,
+        "samlSingleSignOnSettings": None if settings.relay_state is None else {"relayState": settings.relay_state},
+        "appRoleAssignmentRequired": settings.assignment_required,
+        "notificationEmailAddresses": (
+            None if settings.notification_addresses is None else list(settings.notification_addresses)
+        ),
+        "tags": None if settings.tags is None else list(settings.tags),
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _assigned(answer: Answer) -> GatehouseError | None:
+    if answer.ok or says(answer.fault, ALREADY_ASSIGNED):
+        return None
+    return refusal("assign", answer.fault)
