@@ -137,7 +137,7 @@ class _Planner:
             missing = self.wanted.service_principal_changes()
             if missing != ServicePrincipalSettings():
                 yield steps.ConfigureServicePrincipal(
-                    sentence=f"Set sign-on, tags and access of the service principal of {self.profile.name}.",
+                    sentence=f"Set sign-on{self._begun()}, tags and access of the service principal of {self.profile.name}.",
                     settings=missing,
                     affects="people without an assignment can no longer sign in"
                     if self.service_principal and self.observed.page and missing.assignment_required
@@ -155,6 +155,9 @@ class _Planner:
                     settings=changes,
                     affects="everybody's sign-in, if the vendor still uses the old address" if moved else steps.NOBODY,
                 )
+
+    def _begun(self) -> str:
+        return BEGUN[self.profile.saml.initiated_by] if isinstance(self.profile, SamlProfile) else ""
 
     def _change_owner(self) -> Iterator[Step]:
         found = self.application
@@ -303,6 +306,7 @@ class _Planner:
         )
 
 
+BEGUN = {"idp": ", begun in My Apps", "sp": ", begun at the vendor", "both": ", begun in My Apps or at the vendor"}
 LIVE = frozenset({"open", "collected", "acknowledged"})
 
 

@@ -7,11 +7,13 @@ from itertools import count
 from typing import Any, assert_never
 
 from sso import steps
+from sso.assignment import choose_role
 from sso.handoff import code_from, new_page, token_from, with_code
 from sso.model import (
     INTEGRATED_TAG,
     Application,
     ApplicationTemplate,
+    AppRole,
     AppRoleAssignment,
     AppRoleId,
     ClientId,
@@ -58,7 +60,10 @@ PRESETS = {
     "redirectUri": ("https://login.vendor.example/signin",),
     "identifierUri": ("https://login.vendor.example/entity",),
 }
-_MADE = count(1)  # ids differ between papers too, and what is younger says so
+ROLES = (
+    AppRole(AppRoleId("role-1"), None, "User", enabled=True, for_users=True),
+    AppRole(AppRoleId("role-2"), "Editor", "Editor", enabled=True, for_users=True),
+)
 MANY_STEPS = 40  # no plan takes that many
 
 
@@ -96,6 +101,8 @@ class Paper:
         self.profile = profile
         self.wanted = wanted
         self.observed = observed or nothing(profile, wanted.key)
+        # What is made later has a greater number, beside what an earlier paper made too.
+        self._numbers = count(1000 * len(self.observed.versions))
 
     def planned(self) -> tuple[Step, ...]:
         """The plan as it is now."""
@@ -115,6 +122,10 @@ class Paper:
         """What is there after one step."""
         observed = self.observed
         match step:
+            case steps.Adopt():
+                return replace(observed, application=step.application, adoptable=None)
+            case steps.RemoveTwin():
+                return replace(observed, twins=tuple(twin for twin in observed.twins if twin != step.object_id))
             case steps.Instantiate():
                 application, service_principal = self._instantiated(step)
                 return replace(observed, application=application, service_principal=service_principal)
@@ -155,8 +166,9 @@ class Paper:
                 left = tuple(p for p in self._application.passwords if p.key_id != step.key_id)
                 return replace(observed, application=replace(self._application, passwords=left))
             case steps.Assign():
+                role = choose_role(self._service_principal.app_roles, step.role)
                 made_now = tuple(
-                    AppRoleAssignment(self._new("assignment"), p.object_id, AppRoleId("role")) for p in step.principals
+                    AppRoleAssignment(self._new("assignment"), p.object_id, role) for p in step.principals
                 )
                 return replace(observed, assignments=observed.assignments + made_now)
             case steps.MailHandoff():
@@ -184,7 +196,8 @@ class Paper:
     def _instantiated(self, step: steps.Instantiate) -> tuple[Application, ServicePrincipal]:
         scope = PublishedScope('{"value":"user_impersonation"}', f"Access {step.temporary_name}")
         made = self._blank_application(step.temporary_name)
-        return replace(made, scopes=(scope,), template_id=step.template_id), self._blank_service_principal()
+        published = replace(self._blank_service_principal(), app_roles=ROLES)
+        return replace(made, scopes=(scope,), template_id=step.template_id), published
 
     def _blank_application(self, display_name: str) -> Application:
         return Application(
@@ -225,7 +238,7 @@ class Paper:
         key_id = KeyId(self._new("key"))
         password = PasswordCredential(key_id, step.display_name, NOW, step.ends)
         name = self.wanted.key.staged_secret_name
-        staged = VaultVersion(name, self._new("version"), True, key_id, NOW + timedelta(seconds=next(_MADE)), None)
+        staged = VaultVersion(name, self._new("version"), True, key_id, NOW + timedelta(seconds=next(self._numbers)), None)
         return replace(
             self.observed,
             application=replace(self._application, passwords=(*self._application.passwords, password)),
@@ -237,7 +250,7 @@ class Paper:
         assert staged is not None, "the staged version is there when it is promoted"
         ends = next(p.ends for p in self._application.passwords if p.key_id == staged.key_id)
         name, version = self.wanted.key.secret_name, self._new("version")
-        created = NOW + timedelta(seconds=next(_MADE))
+        created = NOW + timedelta(seconds=next(self._numbers))
         current = VaultVersion(name, version, True, staged.key_id, created, ends)
         self.observed = replace(self.observed, versions=(*self.observed.versions, current))
         return self._closed(staged)
@@ -246,9 +259,8 @@ class Paper:
         versions = tuple(replace(v, enabled=False) if v == staged else v for v in self.observed.versions)
         return replace(self.observed, versions=versions)
 
-    @staticmethod
-    def _new(what: str) -> str:
-        return f"{what} {next(_MADE)}"
+    def _new(self, what: str) -> str:
+        return f"{what} {next(self._numbers)}"
 
 
 def complete(vendor: str) -> Paper:
