@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import handlers.assignment
     import handlers.handoff
     import handlers.health
+    import handlers.intake
     import handlers.onboarding
     import handlers.operations
     from clients.tenant import Tenant
@@ -71,9 +72,9 @@ async def onboard(req: func.HttpRequest) -> func.HttpResponse:
     async def story(caller: "Caller") -> func.HttpResponse:
 
         if mode(req) == "plan":
-            found = await handlers.onboarding.preview(tenant(), body_of(req, ONBOARDING_LIMIT), now())
-            return reply(handlers.onboarding.steps_of(found))
-        return accepted(await handlers.onboarding.accept(tenant(), body_of(req, ONBOARDING_LIMIT), caller, now()))
+            found = await handlers.intake.preview(tenant(), body_of(req, ONBOARDING_LIMIT), now())
+            return reply(handlers.intake.steps_of(found))
+        return accepted(await handlers.intake.accept(tenant(), body_of(req, ONBOARDING_LIMIT), caller, now()))
 
     return await answer(req, "Gatehouse.Onboard", story)
 
@@ -145,7 +146,7 @@ async def parameters(req: func.HttpRequest) -> func.HttpResponse:
     async def story(caller: "Caller") -> func.HttpResponse:
 
         key = key_of(req)
-        return accepted(await handlers.onboarding.supply(tenant(), key, body_of(req, BODY_LIMIT), caller, now()))
+        return accepted(await handlers.intake.supply(tenant(), key, body_of(req, BODY_LIMIT), caller, now()))
 
     return await answer(req, "Gatehouse.Operate", story)
 
@@ -156,7 +157,7 @@ async def handoff(req: func.HttpRequest) -> func.HttpResponse:
 
     async def story(caller: "Caller") -> func.HttpResponse:
 
-        return accepted(await handlers.onboarding.hand_off_again(tenant(), key_of(req), caller, now()))
+        return accepted(await handlers.intake.hand_off_again(tenant(), key_of(req), caller, now()))
 
     return await answer(req, "Gatehouse.Operate", story)
 

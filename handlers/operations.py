@@ -12,7 +12,7 @@ from sso.errors import GatehouseError, NotReady, Reason, Refused
 from sso.letters import compose_operation_failed
 from sso.model import OperationId
 from sso.operation import Operation, State, fail
-from vendors.profile import parse_slug
+from vendors.slug import parse_slug
 
 _log = logging.getLogger(__name__)
 

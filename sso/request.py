@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from sso.errors import Reason
 from sso.model import CUSTOM_TEMPLATE, MANAGED_TAG, Key, ObjectId, Principal, instance_name, parameters_from_tags
 from sso.observed import Observed
@@ -59,6 +61,19 @@ class Onboarding:
     ticket: str | None = None
     requested_by: str | None = None
     hand_off_again: bool = False  # a new hand-off is asked for, though the facts may be the same
+
+
+_ONBOARDING = TypeAdapter(Onboarding)
+
+
+def to_json(request: Onboarding) -> dict[str, Any]:
+    """A request as an operation's row keeps it; it holds no secret."""
+    return dict(_ONBOARDING.dump_python(request, mode="json"))
+
+
+def from_json(kept: Mapping[str, Any]) -> Onboarding:
+    """Read a request back from an operation's row."""
+    return _ONBOARDING.validate_python(kept)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,182 @@
+"""Intake: a request is checked, planned and accepted as an operation; a queue message then carries it out.
+
+POST /onboardings           check -> plan (?mode=plan)  or  check -> operation -> message
+POST .../handoffs           the same, for an application that is there: a new hand-off
+PUT .../parameters          what the vendor supplied; the waiting operation goes on
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from clients.ledger import Repeat, body_hash, new_operation_id, repeat_name
+from clients.tenant import Tenant
+from sso import request as requests
+from sso.caller import Caller
+from sso.errors import Reason, Refused
+from sso.model import Key, owner_from_tags, parameters_from_tags
+from sso.observed import Observed
+from sso.onboarding import plan
+from sso.operation import IDEMPOTENCY, Operation, planned
+from sso.request import Draft, Onboarding
+from sso.steps import Plan
+from vendors.profile import Profile
+
+
+async def preview(tenant: Tenant, body: object, now: datetime) -> Plan:
+    """Check a request and return its plan; nothing is written. Raises `Refused` with every reason."""
+    profile, request, observed = await _checked(tenant, body, now)
+    return plan(profile, request, observed, tenant.deployment, now)
+
+
+async def accept(tenant: Tenant, body: object, caller: Caller, now: datetime) -> Operation:
+    """Check a request, write its operation and send its message; raises `Refused` with every reason.
+
+    A repeat, by the header or by an unfinished operation of the same ticket, answers with that operation.
+    """
+    ticket = _ticket_name(body)
+    if repeated := await _repeated(tenant, caller, ticket, body, now):
+        return repeated
+    profile, request, observed = await _checked(tenant, body, now)
+    first = plan(profile, request, observed, tenant.deployment, now)
+    return await _open(tenant, request, first, caller, ticket, body, now)
+
+
+async def hand_off_again(tenant: Tenant, key: Key, caller: Caller, now: datetime) -> Operation:
+    """Issue a new hand-off of an application that is there; a secret that was collected in vain is replaced first."""
+    name = {"handoff": str(key)}
+    if repeated := await _repeated(tenant, caller, None, name, now):
+        return repeated
+    profile = tenant.catalog.load(key.vendor)
+    observed = await tenant.observe(key, profile, now)
+    request = replace(_standing_request(key, observed), hand_off_again=True)
+    first = plan(profile, request, observed, tenant.deployment, now)
+    return await _open(tenant, request, first, caller, None, name, now)
+
+
+async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
+    """Take the parameters that the vendor supplied, and go on with the operation that waits for them."""
+    profile = tenant.catalog.load(key.vendor)
+    supplied, reasons = requests.parse_supplied(body, profile)
+    if reasons:
+        raise Refused(*reasons)
+    for operation in await tenant.ledger.unfinished_of(key):
+        if operation.kind == "onboarding":
+            request = requests.from_json(operation.request)
+            request = replace(request, parameters={**request.parameters, **supplied})
+            if reasons := requests.check_addresses(profile, request.parameters):
+                raise Refused(*reasons)
+            found = await tenant.ledger.find_operation(operation.id)
+            if found is None:
+                continue
+            changed = replace(found, request=requests.to_json(request), not_before=now, changed=now)
+            written = await tenant.ledger.replace_operation(replace(changed, handed_off=False))
+            await tenant.queues.send("onboardings", operation.id)
+            return written
+    observed = await tenant.observe(key, profile, now)
+    standing = _standing_request(key, observed)
+    request = replace(standing, parameters={**standing.parameters, **supplied})
+    if reasons := requests.check_addresses(profile, request.parameters):
+        raise Refused(*reasons)
+    first = plan(profile, request, observed, tenant.deployment, now)
+    return await _open(tenant, request, first, caller, None, body, now)
+
+
+async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile, Onboarding, Observed]:
+    """Parse and compare with the directory; both lists of reasons together."""
+    draft, reasons = requests.parse(body, tenant.catalog)
+    facts = await _directory_facts(tenant, draft, now)
+    settings = tenant.settings
+    reasons += requests.check(draft, facts, settings.consent_scopes, settings.cloud)
+    if reasons or draft.profile is None or facts.observed is None:
+        raise Refused(*reasons)
+    return draft.profile, requests.accept(draft, facts), facts.observed
+
+
+async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> requests.DirectoryFacts:
+    """Look up whatever the draft names."""
+    owners = [draft.owner] if draft.owner else []
+    users, groups, either = await tenant.graph.principals(draft.users, draft.groups, owners)
+    found = either[draft.owner] if draft.owner else ()
+    allowed = True
+    if len(found) == 1 and tenant.settings.owners_group:
+        allowed = await tenant.graph.is_member(tenant.settings.owners_group, found[0].object_id)
+    observed = Observed(draft.key) if draft.key else None
+    if draft.key and draft.profile:
+        observed = await tenant.observe(draft.key, draft.profile, now)
+    return requests.DirectoryFacts(observed, found, users, groups, allowed)
+
+
+def _ticket_name(body: object) -> str | None:
+    """Under which name a ticket's operation is noted: kind, ticket and key."""
+    if not isinstance(body, dict) or not isinstance(body.get("ticket"), str):
+        return None
+    return repeat_name("onboarding", body["ticket"], f"{body.get('vendor')}/{body.get('instance', 'default')}")
+
+
+def _header_name(caller: Caller) -> str | None:
+    return repeat_name("header", caller.idempotency_key) if caller.idempotency_key else None
+
+
+async def _repeated(
+    tenant: Tenant, caller: Caller, ticket: str | None, body: object, now: datetime
+) -> Operation | None:
+    """The operation that this request repeats; raises `Refused` (409) where the body is another one."""
+    for name, what in ((_header_name(caller), "Idempotency-Key"), (ticket, "ticket")):
+        found = await tenant.ledger.find_repeat(name) if name else None
+        operation = await tenant.ledger.find_operation(found.operation) if found else None
+        if found is None or operation is None:
+            continue
+        expired = now - found.at > IDEMPOTENCY if what == "Idempotency-Key" else operation.finished
+        if expired:
+            continue
+        if found.body_hash != body_hash(body):
+            detail = f"Operation {operation.id} has this {what} and another body. Use another {what}, or the same body."
+            raise Refused(Reason(what, detail), status=409)
+        if not operation.finished:
+            await tenant.queues.send("onboardings", operation.id)
+        return operation
+    return None
+
+
+async def _open(
+    tenant: Tenant, request: Onboarding, first: Plan, caller: Caller, ticket: str | None, body: object, now: datetime
+) -> Operation:
+    """Write the operation, then send its message; between the two the sweep takes it up."""
+    operation = Operation(
+        id=new_operation_id(now),
+        kind="onboarding",
+        key=request.key,
+        request=requests.to_json(request),
+        state="accepted",
+        created=now,
+        changed=now,
+        not_before=now,
+        ticket=request.ticket,
+        requested_by=request.requested_by,
+        caller=caller.name,
+    )
+    repeat = Repeat(operation.id, body_hash(body), now)
+    operation = await tenant.ledger.add_operation(planned(operation, first.steps, now))
+    for name in filter(None, (_header_name(caller), ticket)):
+        await tenant.ledger.put_repeat(name, repeat)
+    await tenant.queues.send("onboardings", operation.id)
+    return operation
+
+
+def _standing_request(key: Key, observed: Observed) -> Onboarding:
+    """What the application's own tags say was asked for; raises `Refused` (404) where there is no application."""
+    application = observed.application
+    owner = owner_from_tags(application.tags) if application else None
+    if application is None or owner is None:
+        raise Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)
+    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
+
+
+def steps_of(found: Plan) -> Mapping[str, Any]:
+    """A plan as the API shows it."""
+    return {
+        "steps": [{"step": s.name, "sentence": s.sentence, "affects": s.affects} for s in found.steps],
+        "notes": list(found.notes),
+    }
