@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from vendors.parsing import parse_profile
-from vendors.profile import Profile, VendorSlug, parse_slug
+from vendors.profile import Profile
+from vendors.slug import VendorSlug, parse_slug
 
 _SUFFIX = ".toml"
 

@@ -22,8 +22,8 @@ from vendors.profile import (
     Saml,
     SamlProfile,
     SecretPolicy,
-    VendorSlug,
 )
+from vendors.slug import VendorSlug
 
 LONGEST_FILE = 64 * 1024  # a profile has about 2 KiB
 

@@ -7,7 +7,7 @@ becomes a write, a line of the hand-off or a sentence. A profile that exists is 
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NewType, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -42,8 +42,6 @@ from vendors.fields import (
 )
 from vendors.patterns import LONGEST_VALUE
 
-VendorSlug = NewType("VendorSlug", str)
-
 Template = Literal["template"]  # read from the application that the gallery's template made
 DeliveredValue = Literal[
     "metadata_url",
@@ -58,16 +56,6 @@ DeliveredValue = Literal[
     "discovery_url",
     "user_access_url",
 ]
-
-
-def parse_slug(text: str) -> VendorSlug:
-    """Return the text as a slug, the name of a vendor's file; raises ValueError with the rule."""
-    if len(text) > 40 or re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", text) is None:
-        raise ValueError(
-            f"A vendor's slug has small letters and digits, joined by single underscores, at most 40 characters; found"
-            f" {text[:80]!r}. Use the name of the vendor's file without .toml."
-        )
-    return VendorSlug(text)
 
 
 class Table(BaseModel):

@@ -7,7 +7,7 @@ import pytest
 from tests.vendors import samples
 from vendors.catalog import Catalog, UnknownVendorError
 from vendors.parsing import ProfileError
-from vendors.profile import parse_slug
+from vendors.slug import parse_slug
 
 
 def test_loading_one_of_five_thousand_reads_only_that_file(tmp_path: Path) -> None:

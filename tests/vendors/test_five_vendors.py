@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 from vendors.catalog import Catalog
-from vendors.profile import GallerySource, OidcProfile, RegistrationSource, SamlProfile, VendorSlug
+from vendors.profile import GallerySource, OidcProfile, RegistrationSource, SamlProfile
 from vendors.schema import PROFILE_SCHEMA
+from vendors.slug import VendorSlug
 
 ROOT = Path(__file__).parents[2]
 FIVE = ("clicktime", "hellotracks", "ilogon_mha", "smarttrace", "thoropass")

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from tests.vendors.samples import OIDC, SAML, changed, toml, without
 from vendors.parsing import ProfileError, parse_profile
-from vendors.profile import OidcProfile, SamlProfile, VendorSlug
+from vendors.profile import OidcProfile, SamlProfile
+from vendors.slug import VendorSlug
 
 SLUG = VendorSlug("paperweight")
 
