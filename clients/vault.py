@@ -28,14 +28,21 @@ class Vault:
         """Close the connections."""
         await self._client.close()
 
-    async def versions(self, key: Key) -> tuple[VaultVersion, ...]:
-        """Every version of both names, without values; raises where the vault does not answer: that decides nothing."""
+    async def versions(self, key: Key, client_id: ClientId | None = None) -> tuple[VaultVersion, ...]:
+        """Every version of both names, without values; raises where the vault does not answer: that decides nothing.
+
+        With a client ID those of another application are left out: the key may have had one before, purged since.
+        """
         found: list[VaultVersion] = []
         async with _explained("list the versions"):
             for name in (key.secret_name, key.staged_secret_name):
                 with contextlib.suppress(ResourceNotFoundError):
                     entries = self._client.list_properties_of_secret_versions(name)
-                    found += [_version(name, entry) async for entry in entries]
+                    found += [
+                        _version(name, entry)
+                        async for entry in entries
+                        if client_id is None or (entry.tags or {}).get(CLIENT_ID, client_id) == client_id
+                    ]
         return tuple(found)
 
     async def stage(self, key: Key, secret: Secret, *, key_id: KeyId, client_id: ClientId) -> VaultVersion:

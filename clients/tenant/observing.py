@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from clients.tenant.intents import BELIEVED
 from clients.tenant.parts import READ_PAUSE, Parts
 from sso.errors import NotReady
 from sso.model import Application, ApplicationTemplate, Key, ObjectId, owner_from_tags
@@ -26,7 +27,7 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Ob
         fitting[0].id if len(fitting) == 1 else None,
         [entry for entry in identifiers if "{" not in entry] if isinstance(identifiers, tuple) else [],
     )
-    application = found.application or await _made_before(parts, key)
+    application = found.application or await _made_before(parts, key, now)
     observed = Observed(
         key=key,
         application=application,
@@ -50,7 +51,7 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Ob
         service_principal=service_principal,
         grant=grant,
         assignments=assignments,
-        versions=await parts.vault.versions(key) if isinstance(profile, OidcProfile) else (),
+        versions=await parts.vault.versions(key, application.client_id) if isinstance(profile, OidcProfile) else (),
         owner=await parts.find_principal(owner) if owner else None,
     )
     observed = await with_presets(parts, observed, profile)
@@ -59,10 +60,10 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Ob
     return replace(observed, acknowledged=acknowledgement.at if acknowledgement else None)
 
 
-async def _made_before(parts: Parts, key: Key) -> Application | None:
+async def _made_before(parts: Parts, key: Key, now: datetime) -> Application | None:
     """The application that an answered instantiate made, which lists may not show yet: read by its id."""
     made = await parts.ledger.find_intent(key, Instantiate.name)
-    if made is None or made.answer is None:
+    if made is None or made.answer is None or now - made.at >= BELIEVED:
         return None
     application = await parts.graph.application(ObjectId(made.answer))
     if application is None and not await parts.graph.was_deleted(ObjectId(made.answer)):

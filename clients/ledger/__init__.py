@@ -1,0 +1,36 @@
+"""The ledger: what the tenant has no place for, in one Azure table.
+
+    partition           row key                          what
+    operation           inverted time and a random part  one operation; newest first by itself
+    batch:{operation}   0001                             up to 20 principals and what became of each
+    idempotency         hash of header or ticket         which operation a repeat belongs to
+    intent:{key}        call                             a non-idempotent call that may have been made
+    page                SHA-256 of the link's token      a hand-off's page
+    acknowledgement     key and credential               who said that a credential is in use
+    unreadable          queue and message id             a message that no operation could be made of
+    lease               key                              one writer per application at a time
+
+Losing it may make Gatehouse wait, ask again or mail again; it never makes it retire or remove anything. Rows change by
+ETag only; `Changed` says that somebody else was first. No row holds a secret.
+"""
+
+from clients.ledger.handoffs import Acknowledgement, HandoffRows
+from clients.ledger.operations import OperationRows, Repeat, body_hash, new_operation_id, repeat_name
+from clients.ledger.safety import Intent, SafetyRows
+from clients.ledger.table import TABLE, Changed
+
+__all__ = [
+    "TABLE",
+    "Acknowledgement",
+    "Changed",
+    "Intent",
+    "Ledger",
+    "Repeat",
+    "body_hash",
+    "new_operation_id",
+    "repeat_name",
+]
+
+
+class Ledger(OperationRows, HandoffRows, SafetyRows):
+    """The table of one storage account."""

@@ -1,0 +1,135 @@
+"""Operations, their batches, and which of them a repeated request belongs to."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from clients.ledger.table import FAR, Table, etag_of, read, row_of
+from sso.assignment import Batch
+from sso.model import Key, OperationId
+from sso.operation import Operation, State
+
+PAGE_OF_OPERATIONS = 50
+
+_OPERATION = TypeAdapter(Operation)
+_BATCH = TypeAdapter(Batch)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Which operation a repeated request belongs to."""
+
+    operation: OperationId
+    body_hash: str
+    at: datetime
+
+
+_REPEAT = TypeAdapter(Repeat)
+
+
+class OperationRows(Table):
+    """The rows of operations."""
+
+    async def add_operation(self, operation: Operation) -> Operation:
+        """Write a new operation."""
+        row = row_of("operation", operation.id, _OPERATION, operation) | _index(operation)
+        return replace(operation, etag=await self._insert(row))
+
+    async def find_operation(self, operation: OperationId) -> Operation | None:
+        """Read one operation."""
+        row = await self._find("operation", operation)
+        return None if row is None else replace(read(_OPERATION, row), etag=etag_of(row))
+
+    async def replace_operation(self, operation: Operation) -> Operation:
+        """Write an operation that was read; raises `Changed` when somebody else wrote it meanwhile."""
+        row = row_of("operation", operation.id, _OPERATION, operation) | _index(operation)
+        return replace(operation, etag=await self._replace(row, operation.etag))
+
+    async def operations(
+        self, *, state: State | None = None, vendor: str | None = None, after: str | None = None
+    ) -> tuple[list[Operation], str | None]:
+        """A page of operations, newest first, and where the next page begins."""
+        query, parameters = "PartitionKey eq 'operation' and RowKey gt @after", {"after": after or ""}
+        for name, value in (("state", state), ("vendor", vendor)):
+            if value:
+                query += f" and {name} eq @{name}"
+                parameters[name] = value
+        found = []
+        async for row in self._query(query, parameters):
+            found.append(read(_OPERATION, row))
+            if len(found) > PAGE_OF_OPERATIONS:
+                return found[:-1], found[-2].id
+        return found, None
+
+    async def due_operations(self, before: datetime) -> AsyncIterator[Operation]:
+        """Unfinished operations whose `not_before` passed before this moment."""
+        query = "PartitionKey eq 'operation' and unfinished eq true and not_before lt @before"
+        async for row in self._query(query, {"before": before.astimezone(UTC).isoformat()}):
+            yield replace(read(_OPERATION, row), etag=etag_of(row))
+
+    async def unfinished_of(self, key: Key) -> list[Operation]:
+        """The unfinished operations of a key, newest first."""
+        query = "PartitionKey eq 'operation' and unfinished eq true and key eq @key"
+        return [read(_OPERATION, row) async for row in self._query(query, {"key": key.row})]
+
+    async def waiting(self) -> dict[str, str]:
+        """What the newest unfinished operation of each key waits for."""
+        found: dict[str, str] = {}
+        async for row in self._query("PartitionKey eq 'operation' and unfinished eq true", {}):
+            operation = read(_OPERATION, row)
+            if operation.key and operation.waiting_for:
+                found.setdefault(operation.key.row, operation.waiting_for.what)
+        return found
+
+    async def find_repeat(self, name: str) -> Repeat | None:
+        """The operation that a header or ticket (its `repeat_name`) stands for."""
+        row = await self._find("idempotency", name)
+        return None if row is None else read(_REPEAT, row)
+
+    async def put_repeat(self, name: str, repeat: Repeat) -> None:
+        """Note which operation a header or ticket stands for."""
+        await self._upsert(row_of("idempotency", name, _REPEAT, repeat))
+
+    async def put_batch(self, operation: OperationId, batch: Batch) -> Batch:
+        """Write a batch: a new one (no ETag), or one that was read; raises `Changed`."""
+        row = row_of(f"batch:{operation}", f"{batch.number:04d}", _BATCH, batch)
+        written = await (self._replace(row, batch.etag) if batch.etag else self._insert(row))
+        return replace(batch, etag=written)
+
+    async def batches(self, operation: OperationId) -> tuple[Batch, ...]:
+        """Every batch of an operation, in order."""
+        query = "PartitionKey eq @partition"
+        rows = [row async for row in self._query(query, {"partition": f"batch:{operation}"})]
+        return tuple(replace(read(_BATCH, row), etag=etag_of(row)) for row in rows)
+
+
+def new_operation_id(now: datetime) -> OperationId:
+    """A new operation's id, smaller than every older one."""
+    return OperationId(f"{FAR - int(now.timestamp() * 1000):013d}-{secrets.token_hex(4)}")
+
+
+def repeat_name(*parts: str) -> str:
+    """The row key under which a header or ticket is found."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def body_hash(body: object) -> str:
+    """What tells two bodies apart, whatever the order of their members."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _index(operation: Operation) -> dict[str, Any]:
+    """The properties that operations are looked up by."""
+    return {
+        "state": operation.state,
+        "vendor": operation.key.vendor if operation.key else "",
+        "key": operation.key.row if operation.key else "",
+        "unfinished": not operation.finished,
+        "not_before": operation.not_before.astimezone(UTC).isoformat(),
+    }
