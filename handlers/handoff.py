@@ -108,8 +108,7 @@ async def report_locks(tenant: Tenant, now: datetime) -> int:
         if not page.changed + TELLING * tenant.settings.wait_scale < now < page.valid_until:
             continue
         profile = _profile(tenant, page)
-        if profile is not None:
-            await _tell_lock(tenant, page, profile, now)
+        if profile is not None and await _tell_lock(tenant, page, profile, now):
             told += 1
     return told
 
@@ -232,15 +231,16 @@ async def _acknowledge(tenant: Tenant, page: Page, now: datetime) -> None:
         _log.warning("Hand-off page %s: the operation is settled later: %s", page.token_hash[:8], error)
 
 
-async def _tell_lock(tenant: Tenant, page: Page, profile: Profile, now: datetime) -> None:
-    """Tell the owner that wrong codes locked a page, and note it; where that fails the sweep tries again."""
+async def _tell_lock(tenant: Tenant, page: Page, profile: Profile, now: datetime) -> bool:
+    """Tell the owner that wrong codes locked a page, and note it; False where that failed: the sweep tries again."""
     letter = partial(compose_page_locked, page, profile.name, organisation=tenant.organisation)
     if not await _tell(tenant, page, letter):
-        return
+        return False
     try:
         await tenant.ledger.replace_page(replace(page, lock_told=now))
     except Changed:
         _log.info("Hand-off page %s changed while its owner was told.", page.token_hash[:8])
+    return True
 
 
 async def _tell(tenant: Tenant, page: Page, compose: Callable[..., Letter]) -> bool:

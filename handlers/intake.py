@@ -12,6 +12,7 @@ from typing import Any
 
 from clients.ledger import Repeat, body_hash, new_operation_id, repeat_name
 from clients.tenant import Tenant
+from sso import check as checks
 from sso import request as requests
 from sso.caller import Caller
 from sso.errors import Reason, Refused
@@ -65,7 +66,7 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
         if operation.kind == "onboarding":
             request = requests.from_json(operation.request)
             request = replace(request, parameters={**request.parameters, **supplied})
-            if reasons := requests.check_addresses(profile, request.parameters):
+            if reasons := checks.check_addresses(profile, request.parameters):
                 raise Refused(*reasons)
             found = await tenant.ledger.find_operation(operation.id)
             if found is None:
@@ -77,7 +78,7 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
     observed = await tenant.observe(key, profile, now)
     standing = _standing_request(key, observed)
     request = replace(standing, parameters={**standing.parameters, **supplied})
-    if reasons := requests.check_addresses(profile, request.parameters):
+    if reasons := checks.check_addresses(profile, request.parameters):
         raise Refused(*reasons)
     first = plan(profile, request, observed, tenant.deployment, now)
     return await _open(tenant, request, first, caller, None, body, now)
@@ -88,13 +89,13 @@ async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile
     draft, reasons = requests.parse(body, tenant.catalog)
     facts = await _directory_facts(tenant, draft, now)
     settings = tenant.settings
-    reasons += requests.check(draft, facts, settings.consent_scopes, settings.cloud)
+    reasons += checks.check(draft, facts, settings.consent_scopes, settings.cloud)
     if reasons or draft.profile is None or facts.observed is None:
         raise Refused(*reasons)
-    return draft.profile, requests.accept(draft, facts), facts.observed
+    return draft.profile, checks.accept(draft, facts), facts.observed
 
 
-async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> requests.DirectoryFacts:
+async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> checks.DirectoryFacts:
     """Look up whatever the draft names."""
     owners = [draft.owner] if draft.owner else []
     users, groups, either = await tenant.graph.principals(draft.users, draft.groups, owners)
@@ -105,7 +106,7 @@ async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> reque
     observed = Observed(draft.key) if draft.key else None
     if draft.key and draft.profile:
         observed = await tenant.observe(draft.key, draft.profile, now)
-    return requests.DirectoryFacts(observed, found, users, groups, allowed)
+    return checks.DirectoryFacts(observed, found, users, groups, allowed)
 
 
 def _ticket_name(body: object) -> str | None:

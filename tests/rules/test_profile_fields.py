@@ -9,10 +9,11 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from sso.check import DirectoryFacts, check
 from sso.letters import Organisation, compose_code, compose_handoff
 from sso.model import key_of
 from sso.onboarding import Deployment, handoff, plan
-from sso.request import DirectoryFacts, Onboarding, check, parse
+from sso.request import Onboarding, parse
 from tests.rules.paper import DEPLOYMENT, NOW, OWNER, PEOPLE, Paper, nothing
 from tests.vendors.samples import OIDC, SAML, changed, toml
 from vendors.catalog import Catalog
