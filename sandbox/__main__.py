@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from sandbox.azurite.installation import InstallationError
+from sandbox.unkind.switches import CHOICES
 from sandbox.up import Options, up
 
 
@@ -19,7 +20,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="start everything and serve until stopped")
     start.add_argument("--state-file", type=Path, required=True, help="endpoints and the app's environment, as JSON")
-    start.add_argument("--port-base", type=_port, default=0, help="first of nine ports; without it free ones are taken")
+    start.add_argument(
+        "--port-base", type=_port, default=0, help="first of eleven ports; without it free ones are taken"
+    )
     start.add_argument("--no-host", action="store_true", help="all but the Functions host")
     start.add_argument("--app", type=Path, default=Options.app, help="folder of the app that the host serves")
     start.add_argument("--address", type=_loopback, default="127.0.0.1", help="127.0.0.1, and nothing else")
@@ -29,6 +32,7 @@ def main() -> int:
     for command in (start, show):
         command.add_argument("--seed", type=int, default=Options.seed, help="decides every draw")
         command.add_argument("--calm", action="store_true", help="without lag, throttling and faults")
+        command.add_argument("--lag", choices=CHOICES["lag"], help="how far replicas are behind: normal unless calm")
         command.add_argument("--rate", type=_rate, default=Options.rate, help="sandbox seconds per second")
     arguments = parser.parse_args()
     if arguments.command == "demo":
@@ -38,6 +42,7 @@ def main() -> int:
     options = Options(
         seed=arguments.seed,
         calm=arguments.calm,
+        lag=arguments.lag,
         port_base=arguments.port_base,
         rate=arguments.rate,
         with_host=not arguments.no_host,

@@ -37,6 +37,11 @@ CATALOGUE: dict[int, Catalogued] = {
         "they are not a direct member of a group with access, nor had access directly assigned by an administrator. "
         "Please contact your administrator to assign access to this application.",
     ),
+    53003: Catalogued(
+        "invalid_grant",
+        400,
+        "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
+    ),
     54005: Catalogued(
         "invalid_grant",
         400,
@@ -59,6 +64,7 @@ CATALOGUE: dict[int, Catalogued] = {
         "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
         "correct cloud.",
     ),
+    90033: Catalogued("temporarily_unavailable", 503, "A transient error has occurred. Please try again."),
     90094: Catalogued(
         "access_denied",
         400,

@@ -3,8 +3,10 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sandbox.aadsts import SignInError, error_body
 from sandbox.access import require_service_principal, require_tenant
@@ -16,6 +18,7 @@ from sandbox.saml import AuthnRequest
 from sandbox.saml_sign_in import SamlSignIn
 from sandbox.tenant import SandboxTenant
 from sandbox.tokens import TokenService, tokens_of
+from sandbox.unkind.middleware import gated
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -40,6 +43,22 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         web.get("/api/signin/{appId}", page(authority.launch)),
         web.post("/api/signin/{appId}", page(authority.launch)),
     ]
+
+
+def gate(tenant: SandboxTenant) -> Middleware:
+    """Return the gate of the authority; people and vendors pass it undisturbed unless a plan says otherwise."""
+
+    def refuse(status: int) -> web.Response:
+        number = 90033 if status >= 429 else 53003
+        return _json(error_body(SignInError(number), tenant.clock.now()), status)
+
+    def key(request: web.Request, body: bytes) -> str:
+        given = dict(parse_qsl(body.decode("utf-8", "replace")))
+        return f"{request.method} {given.get('client_id') or request.query.get('appid', '')}"
+
+    return gated(
+        tenant, "authority", refuse, key=key, is_random=lambda _, body: b"grant_type=client_credentials" in body
+    )
 
 
 class Authority:

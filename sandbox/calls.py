@@ -1,7 +1,8 @@
-"""The record of every call to Graph, the authority and the vault, with nothing secret in it."""
+"""The record of every call to Graph, the authority, the vault and the storage, with nothing secret in it."""
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from sandbox.clock import Clock, graph_time
 
 Service = str
-"""One of `graph`, `authority` and `vault`."""
+"""One of `graph`, `authority`, `vault`, `table` and `queue`."""
 
 MASK = "<masked>"
 
@@ -36,6 +37,14 @@ OPERATION = web.RequestKey("operation", str)
 """A service sets it where the operation has a name of its own."""
 REQUEST_SUMMARY = web.RequestKey("request_summary", object)
 """A service sets it where the body must not be kept as it came (mails, batches)."""
+FAULT = web.RequestKey("fault", dict)
+"""Set where a call met something: what, and the status of the effect of a call whose answer was lost."""
+CUT = web.RequestKey("cut", bool)
+"""Set where the connection is to be cut in place of an answer."""
+PARKED = web.RequestKey("parked", dict)
+"""The entry of a call that was shown before it is answered."""
+LARGEST_JSON = 256 * 1024
+"""Bytes of a body that the record keeps."""
 
 
 class CallLog:
@@ -53,20 +62,18 @@ class CallLog:
         """Return the calls after that number."""
         return self.entries[max(seq, 0) :]
 
-    def record(
+    def begin(
         self,
         service: Service,
         method: str,
         path: str,
         operation: str,
-        status: int,
         client_request_id: str | None,
         request: Any,
-        response: Any,
         *,
         batch: bool = False,
-    ) -> None:
-        """Add one answered call, its secret values masked."""
+    ) -> dict[str, Any]:
+        """Show a call that has no answer yet, its secret values masked; `end` completes it."""
         entry: dict[str, Any] = {
             "seq": len(self.entries) + 1,
             "at": graph_time(self._clock.now()),
@@ -74,14 +81,20 @@ class CallLog:
             "method": method,
             "path": path,
             "operation": operation,
-            "status": status,
+            "status": None,
             "client_request_id": client_request_id,
             "request": masked(request, service),
-            "response": masked(response, service),
+            "response": None,
         }
         if batch:
             entry["batch"] = True
         self.entries.append(entry)
+        return entry
+
+    def end(self, entry: dict[str, Any], status: int, response: Any, fault: Mapping[str, Any] | None = None) -> None:
+        """Complete a call with its answer, and with the fault that it met."""
+        entry |= {"at": graph_time(self._clock.now()), "status": status, **(fault or {})}
+        entry["response"] = masked(response, entry["service"])
 
     def middleware(self, service: Service) -> Middleware:
         """Return the middleware that records every call to one service, refused and unknown ones too."""
@@ -89,29 +102,42 @@ class CallLog:
         @web.middleware
         async def record_call(request: web.Request, handler: Handler) -> web.StreamResponse:
             body = await request.read()
+            began = self._clock.now()
             try:
                 response = await handler(request)
             except web.HTTPException as problem:
-                self._record(service, request, body, problem.status, {"error": problem.reason})
+                self._record(service, request, body, began, problem.status, {"error": problem.reason})
                 raise
-            self._record(service, request, body, response.status, _response_body(response))
+            self._record(service, request, body, began, response.status, _response_body(response))
+            if request.get(CUT) and request.transport is not None:
+                request.transport.abort()
             return response
 
         return record_call
 
-    def _record(self, service: Service, request: web.Request, body: bytes, status: int, response: Any) -> None:
+    def park(self, service: Service, request: web.Request, body: bytes) -> None:
+        """Show a call that is not answered for now."""
+        request[PARKED] = self._begin(service, request, body)
+
+    def _begin(self, service: Service, request: web.Request, body: bytes) -> dict[str, Any]:
         resource = request.match_info.route.resource
         template = resource.canonical if resource is not None else request.path
-        self.record(
+        return self.begin(
             service,
             request.method,
             masked_path(request),
             request.get(OPERATION) or f"{request.method} {template}",
-            status,
             request.headers.get("client-request-id") or request.headers.get("x-ms-client-request-id"),
             request[REQUEST_SUMMARY] if REQUEST_SUMMARY in request else decoded(body, request.content_type),
-            response,
         )
+
+    def _record(
+        self, service: Service, request: web.Request, body: bytes, began: datetime, status: int, response: Any
+    ) -> None:
+        entry = request[PARKED] if PARKED in request else self._begin(service, request, body)
+        # Finer than `at`, for who counts the moments between two calls.
+        entry["began"] = began.isoformat(timespec="milliseconds")
+        self.end(entry, status, response, request.get(FAULT))
 
 
 def masked(value: Any, service: Service) -> Any:
@@ -151,7 +177,7 @@ def decoded(body: bytes, content_type: str) -> Any:
         return None
     if content_type == "application/x-www-form-urlencoded":
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    if content_type.endswith("json"):
+    if content_type.endswith("json") and len(body) <= LARGEST_JSON:
         try:
             return json.loads(body)
         except ValueError:

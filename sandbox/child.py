@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 # Shown when a child dies before it is ready.
 _LAST_LINES = 20

@@ -17,8 +17,9 @@ class Clock:
         """Return the sandbox's present, aware, in UTC."""
         return self._base + timedelta(seconds=(monotonic() - self._started) * self.rate)
 
-    def set(self, now: datetime, rate: float | None = None) -> None:
-        """Continue from another instant, at another rate where one is given."""
+    def set(self, now: datetime | None = None, rate: float | None = None) -> None:
+        """Continue from another instant, at another rate, or both; what is not given stays."""
+        now = self.now() if now is None else now
         if now.tzinfo is None:
             raise ValueError(f"The clock needs an aware time; {now.isoformat()} has no time zone. Add 'Z'.")
         self.rate = self.rate if rate is None else rate

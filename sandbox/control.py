@@ -1,16 +1,20 @@
 """The control plane: what a test or the demo sees of the tenant, and where it steps in; no tenant has this port."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
-from typing import Any, get_args
+from dataclasses import asdict
+from typing import Any
 
 from aiohttp import web
 
 from sandbox.blank_objects import blank_application, blank_service_principal
 from sandbox.clock import graph_time, parse_time
 from sandbox.directory import Directory
-from sandbox.tenant import Presets, SandboxTenant, VendorSides
+from sandbox.first_party import grant_permissions, granted_permissions
+from sandbox.tenant import SandboxTenant, VendorSides
+from sandbox.unkind.plan import PlanError, read_plan
+from sandbox.unkind.switches import SwitchError, chosen
 
+MOST_RATE = 100_000
 KINDS = ("users", "groups", "applications", "service_principals", "grants", "assignments")
 
 
@@ -25,6 +29,10 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         web.put("/clock", control.set_clock),
         web.get("/switches", control.switches),
         web.put("/switches", control.set_switches),
+        web.get("/permissions", control.permissions),
+        web.put("/permissions", control.set_permissions),
+        web.get("/faults", control.faults),
+        web.put("/faults", control.set_faults),
         web.put("/objects/{kind}/{id}", control.put_object),
         web.delete("/objects/{kind}/{id}", control.delete_object),
         web.post("/collect", control.collect),
@@ -60,14 +68,23 @@ class Control:
         return web.json_response({"now": graph_time(clock.now()), "rate": clock.rate})
 
     async def set_clock(self, request: web.Request) -> web.Response:
-        """Set the sandbox's time, and its rate where one is given."""
+        """Set the sandbox's time, its rate, or both."""
         body = await _object(request)
-        rate = body.get("rate")
+        now, rate = body.get("now"), body.get("rate")
         try:
-            now = parse_time(str(body["now"]))
-            self._tenant.clock.set(now, None if rate is None else float(rate))
-        except (KeyError, TypeError, ValueError) as problem:
-            raise _bad(f"Expected {{now: ISO 8601, rate?: number}}, found {sorted(body)}: {problem}.") from problem
+            moment = None if now is None else parse_time(str(now))
+            pace = None if rate is None else float(rate)
+        except (TypeError, ValueError) as problem:
+            raise _bad(f"Expected {{now?: RFC 3339, rate?: number}}, found {body}: {problem}.") from problem
+        if moment is None and pace is None:
+            raise _bad(f"Expected now, rate or both; found {sorted(body)}.")
+        if pace is not None and not 0 < pace <= MOST_RATE:
+            raise _bad(f"Expected a rate above 0 and at most {MOST_RATE}; found {pace}.")
+        clock = self._tenant.clock
+        if moment is not None and moment < clock.now():
+            # Replicas know the future of a clock that goes back; they have it now.
+            self._tenant.unkind.replicas.catch_up()
+        clock.set(moment, pace)
         return await self.clock(request)
 
     async def switches(self, _: web.Request) -> web.Response:
@@ -76,17 +93,44 @@ class Control:
 
     async def set_switches(self, request: web.Request) -> web.Response:
         """Choose; what is not named stays."""
-        body = await _object(request)
-        types = {
-            field.name: type(getattr(self._tenant.switches, field.name)) for field in fields(self._tenant.switches)
-        }
-        for name, value in body.items():
-            if name not in types or not isinstance(value, types[name]):
-                raise _bad(f"Expected switches among {', '.join(types)}; found '{name}': {value!r}.")
-        if body.get("presets", "none") not in get_args(Presets):
-            raise _bad(f"Expected one of {', '.join(get_args(Presets))} for 'presets'; found '{body['presets']}'.")
-        self._tenant.switches = replace(self._tenant.switches, **body)
+        try:
+            self._tenant.switches = chosen(self._tenant.switches, await _object(request))
+        except SwitchError as problem:
+            raise _bad(str(problem)) from problem
         return await self.switches(request)
+
+    async def permissions(self, _: web.Request) -> web.Response:
+        """Show the application permissions of the app's own identity."""
+        return web.json_response(granted_permissions(self._tenant.directory))
+
+    async def set_permissions(self, request: web.Request) -> web.Response:
+        """Grant exactly these; they stand in the tokens that are issued from now on."""
+        names = await _json(request)
+        try:
+            grant_permissions(self._tenant.directory, names, graph_time(self._tenant.clock.now()))
+        except ValueError as problem:
+            raise _bad(str(problem)) from problem
+        return await self.permissions(request)
+
+    async def faults(self, _: web.Request) -> web.Response:
+        """Tell the seed, the plan, which calls met something, and which came again too early."""
+        gate = self._tenant.unkind.gate
+        return web.json_response(
+            {
+                "seed": self._tenant.seed,
+                "plan": [planned.to_json() for planned in gate.plan],
+                "hits": gate.hits,
+                "impatient": gate.impatient,
+            }
+        )
+
+    async def set_faults(self, request: web.Request) -> web.Response:
+        """Follow another plan, and release what the last one has parked."""
+        try:
+            self._tenant.unkind.gate.follow(read_plan(await _json(request)))
+        except PlanError as problem:
+            raise _bad(str(problem)) from problem
+        return await self.faults(request)
 
     async def put_object(self, request: web.Request) -> web.Response:
         """Merge properties into an object of the tenant, or make it: the hand of an administrator."""
@@ -95,6 +139,7 @@ class Control:
         old = objects.get(object_id) or self._blank(request.match_info["kind"], object_id, body)
         changed = {**old, **body, "id": object_id}
         objects[object_id] = changed
+        self._tenant.unkind.replicas.forget(request.match_info["kind"], object_id)
         return web.json_response(changed)
 
     def _blank(self, kind: str, object_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +154,7 @@ class Control:
         """Take an object away without a trace, as an administrator may."""
         if self._objects(request).pop(request.match_info["id"], None) is None:
             raise web.HTTPNotFound(text="There is no such object; GET /dump lists them all.")
+        self._tenant.unkind.replicas.forget(request.match_info["kind"], request.match_info["id"])
         return web.Response(status=204)
 
     async def collect(self, request: web.Request) -> web.Response:
@@ -151,11 +197,15 @@ def _shown(directory: Directory, kind: str) -> list[Mapping[str, Any]]:
     return [{**group, "members": sorted(directory.members.get(object_id, ()))} for object_id, group in objects.items()]
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
+async def _json(request: web.Request) -> Any:
     try:
-        body = await request.json()
+        return await request.json()
     except ValueError as problem:
-        raise _bad("Expected a JSON object as the body.") from problem
+        raise _bad("Expected JSON as the body.") from problem
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    body = await _json(request)
     if not isinstance(body, dict):
         raise _bad("Expected a JSON object as the body.")
     return body

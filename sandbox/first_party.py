@@ -1,5 +1,7 @@
 """Service principals that no one here registered: Microsoft Graph's own, and the identity Gatehouse runs as."""
 
+from typing import Any
+
 from sandbox.directory import MICROSOFT_GRAPH_CLIENT_ID, Directory, GraphObject
 
 DEFAULT_PERMISSIONS = (
@@ -19,10 +21,15 @@ APPLICATION_PERMISSIONS = {
     "Application.ReadWrite.OwnedBy": "18a4783c-866b-4cc7-a460-3d5e5662c884",
     "AppRoleAssignment.ReadWrite.All": "06b708a9-e830-4db3-a914-8e69da51d44f",
     "DelegatedPermissionGrant.ReadWrite.All": "8e8e4742-1d95-4f68-9d56-6ee75648c72a",
+    "AuditLog.Read.All": "b0afded3-3588-46d8-8b3d-9842eff778da",
     "Directory.Read.All": "7ab1d382-f21e-4acd-a863-ba3e13f7da61",
+    "Directory.ReadWrite.All": "19dbc75e-c2e2-444c-a770-ec69d8559fc7",
     "Group.Read.All": "5b567255-7703-4780-807c-7be8301ae99b",
+    "GroupMember.Read.All": "98830695-27a2-44f7-8c18-0c3ebc9698f6",
     "Mail.Send": "b633e1c5-b582-4048-a93e-9f11b44c7e96",
+    "Policy.Read.All": "246dd0d5-5bd0-4def-940b-0421030a5b68",
     "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
+    "User.ReadBasic.All": "97235f07-e226-4f63-ace3-39588e11d3a1",
 }
 
 DELEGATED_SCOPES = {
@@ -77,16 +84,41 @@ def add_identity(directory: Directory, service_principal: GraphObject, created: 
         "alternativeNames": ["isExplicit=False"],
     }
     directory.service_principals[service_principal["id"]] = service_principal
-    for name in DEFAULT_PERMISSIONS:
+    grant_permissions(directory, list(DEFAULT_PERMISSIONS), created)
+
+
+def granted_permissions(directory: Directory) -> list[str]:
+    """Return the permissions that the identity has on Microsoft Graph."""
+    names = {role_id: name for name, role_id in APPLICATION_PERMISSIONS.items()}
+    return sorted(names[assignment["appRoleId"]] for assignment in _granted(directory))
+
+
+def grant_permissions(directory: Directory, names: Any, created: str) -> None:
+    """Give the identity exactly these permissions on Microsoft Graph; raises ValueError for what is none."""
+    if not isinstance(names, list) or any(name not in APPLICATION_PERMISSIONS for name in names):
+        raise ValueError(f"Expected a list of permissions among {', '.join(APPLICATION_PERMISSIONS)}; found {names}.")
+    for assignment in _granted(directory):
+        del directory.assignments[assignment["id"]]
+    identity = directory.service_principals[directory.identity_service_principal_id]
+    for name in dict.fromkeys(names):
         assignment_id = directory.opaque_id("permission", name)
         directory.assignments[assignment_id] = {
             "id": assignment_id,
             "deletedDateTime": None,
             "appRoleId": APPLICATION_PERMISSIONS[name],
             "createdDateTime": created,
-            "principalDisplayName": service_principal["displayName"],
-            "principalId": service_principal["id"],
+            "principalDisplayName": identity["displayName"],
+            "principalId": identity["id"],
             "principalType": "ServicePrincipal",
             "resourceDisplayName": "Microsoft Graph",
             "resourceId": directory.graph_service_principal_id,
         }
+
+
+def _granted(directory: Directory) -> list[GraphObject]:
+    return [
+        assignment
+        for assignment in directory.assignments.values()
+        if assignment["principalId"] == directory.identity_service_principal_id
+        and assignment["resourceId"] == directory.graph_service_principal_id
+    ]

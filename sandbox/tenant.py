@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from sandbox.calls import CallLog
 from sandbox.certificates import make_signing_pair
@@ -11,9 +11,10 @@ from sandbox.clock import Clock
 from sandbox.directory import Directory
 from sandbox.mailbox import Mailbox
 from sandbox.seed import seed_directory
+from sandbox.unkind.gate import Gate
+from sandbox.unkind.state import Unkindness
+from sandbox.unkind.switches import CALM, Switches
 from sandbox.vault_secrets import VaultSecrets
-
-Presets = Literal["application", "template", "none"]
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,6 @@ class Urls:
     def vault_resource(self) -> str:
         """Return the resource of the vault's challenge: azure-keyvault-secrets wants the host to end in `.` + it."""
         return self.vault.replace("//127.0.0.1", "//0.0.1")
-
-
-@dataclass
-class Switches:
-    """What a test may choose between, where the real service leaves it open (graph-contract 6 and 7)."""
-
-    presets: Presets = "application"
-    """Where a template's URLs are found: on the new application, in beta configurationUris alone, or nowhere."""
-    deleted_names_reserved: bool = True
-    """Whether a soft-deleted application keeps its uniqueName and identifierUris."""
-    identity_may_restore: bool = True
-    """Whether the identity holds the directory role that restoring applications asks for."""
 
 
 class Tokens(Protocol):
@@ -75,8 +64,9 @@ class SandboxTenant:
     tokens: Tokens
     """Set by the token service when the services start."""
 
-    def __init__(self, seed: int, urls: Urls, rate: float = 1.0) -> None:
+    def __init__(self, seed: int, urls: Urls, rate: float = 1.0, switches: Switches = CALM) -> None:
         self.seed = seed
+        self._first_switches = switches
         self.urls = urls
         self.clock = Clock(rate)
         self.calls = CallLog(self.clock)
@@ -92,10 +82,17 @@ class SandboxTenant:
         self.directory = seed_directory(Directory(self.seed, self._signing_pair))
         self.mailbox = Mailbox()
         self.vault = VaultSecrets(self.clock)
-        self.switches = Switches()
+        self.switches = self._first_switches
+        self.unkind = Unkindness(self.seed, self.clock, lambda: self.switches)
+
+    @property
+    def gate(self) -> Gate:
+        """Return the gate that every call passes."""
+        return self.unkind.gate
 
     async def reset(self) -> None:
         """Bring tenant, vault, mailbox, vendors, calls and clock back to the seed, then whatever else asked for it."""
+        self.unkind.gate.close()
         self.clock.reset()
         self._seed()
         if self.vendors is not None:

@@ -9,26 +9,32 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sandbox.azurite.emptying import empty_storage
-from sandbox.azurite.process import start_azurite
+from sandbox.azurite.process import connection_string, start_azurite
 from sandbox.certificate_authority import LoopbackCertificate, issue_loopback_certificate
 from sandbox.child import Child, ChildError
+from sandbox.hosts import CLONE, HostProcess, HostSettings
 from sandbox.relying_parties import RelyingParties
-from sandbox.services import SERVICES, open_sockets, start_services, urls_of
+from sandbox.services import (
+    SERVICES,
+    open_sockets,
+    open_storage_sockets,
+    start_services,
+    start_storage,
+    urls_of,
+)
 from sandbox.tenant import SandboxTenant, Urls
 from sandbox.tokens import tokens_of
-
-_CLONE = Path(__file__).resolve().parent.parent
-# Another deployment's settings must not leak into the sandbox's app.
-_NOT_INHERITED = ("GATEHOUSE_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_")
-
+from sandbox.unkind.switches import CALM, UNKIND, Lag
 
 _READY = "The sandbox is ready"
+# Behind the services, the host and Azurite's three.
+_STORAGE_PORTS = len(SERVICES) + 1 + 3
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,12 @@ class Options:
 
     seed: int = 1
     calm: bool = False
+    lag: Lag | None = None
+    """Another lag of the replicas than the calm or the unkind tenant's."""
     port_base: int = 0
     rate: float = 1.0
     with_host: bool = True
-    app: Path = _CLONE
+    app: Path = CLONE
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,14 @@ class State:
     storage: str
     env: dict[str, str] = field(repr=False)
     pid: int
+    certificate: str
+    """The files of the certificate that hosts serve with."""
+    key: str
+
+    @property
+    def host_settings(self) -> HostSettings:
+        """Return what a host process needs, for whoever starts some beside this sandbox."""
+        return HostSettings(self.env, self.storage, self.certificate, self.key)
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,7 @@ async def running_sandbox(
     *,
     seed: int = 1,
     calm: bool = True,
+    lag: Lag | None = None,
     rate: float = 1.0,
     host: bool = True,
     app: Path | None = None,
@@ -116,9 +133,10 @@ async def running_sandbox(
         command = [sys.executable, "-m", "sandbox", "up", "--state-file", str(state_file), "--end-with-stdin"]
         command += ["--seed", str(seed), "--rate", str(rate)]
         command += ["--calm"] if calm else []
+        command += ["--lag", lag] if lag else []
         command += [] if host else ["--no-host"]
         command += ["--app", str(app)] if app else []
-        environment = os.environ | {"PYTHONPATH": str(_CLONE)}
+        environment = os.environ | {"PYTHONPATH": str(CLONE)}
         child = await Child.start(
             "The sandbox", command, environment, lambda said: bool(said) and said[-1].startswith(_READY), log=log
         )
@@ -135,22 +153,23 @@ async def _sandbox(options: Options) -> AsyncIterator[_Running]:
         certificate = issue_loopback_certificate(folder)
         azurite = await start_azurite(_port(options, len(SERVICES) + 1))
         stack.push_async_callback(azurite.child.stop)
-        sockets = open_sockets(options.port_base)
+        sockets = {**open_sockets(options.port_base), **open_storage_sockets(_port(options, _STORAGE_PORTS))}
         listener = socket.create_server(("127.0.0.1", _port(options, len(SERVICES))))
         stack.callback(listener.close)
         host_url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         urls = urls_of(sockets, host_url)
-        tenant = SandboxTenant(options.seed, urls, options.rate)
+        switches = CALM if options.calm else UNKIND
+        switches = replace(switches, lag=options.lag or switches.lag)
+        tenant = SandboxTenant(options.seed, urls, options.rate, switches)
         tenant.on_reset.append(lambda: empty_storage(azurite.connection))
         tenant.vendors = RelyingParties(tenant, certificate.client_context())
         for runner in await start_services(tenant, sockets, certificate.server_context()):
             stack.push_async_callback(runner.cleanup)
-        environment = _app_environment(tenant, urls, azurite.connection, certificate, options)
-        children = [azurite.child]
-        if options.with_host:
-            host = await _start_host(options.app, listener, certificate, environment)
-            stack.push_async_callback(host.stop)
-            children.append(host)
+        runners, storage = await start_storage(tenant, sockets, azurite.addresses)
+        for runner in runners:
+            stack.push_async_callback(runner.cleanup)
+        app_storage = connection_string({**azurite.addresses, **storage})
+        environment = _app_environment(tenant, urls, app_storage, certificate, options)
         state = State(
             host=host_url,
             graph=urls.graph,
@@ -160,23 +179,18 @@ async def _sandbox(options: Options) -> AsyncIterator[_Running]:
             storage=azurite.connection,
             env=environment,
             pid=os.getpid(),
+            certificate=str(certificate.certificate),
+            key=str(certificate.key),
         )
+        children = [azurite.child]
+        if options.with_host:
+            host = await HostProcess.start(state.host_settings, listener=listener.fileno(), app=options.app)
+            stack.push_async_callback(host.stop)
+            children.append(host.child)
+        else:
+            # Whoever starts a host of their own may have this port.
+            listener.close()
         yield _Running(state, tuple(children))
-
-
-async def _start_host(
-    app: Path, listener: socket.socket, certificate: LoopbackCertificate, environment: Mapping[str, str]
-) -> Child:
-    command = [
-        *(sys.executable, "-m", "sandbox.host", "--app", str(app), "--listener", str(listener.fileno())),
-        *("--certfile", str(certificate.certificate), "--keyfile", str(certificate.key), "--end-with-stdin"),
-    ]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
-    whole = {**inherited, **environment, "PYTHONPATH": str(_CLONE)}
-    return await Child.start(
-        "The Functions host", command, whole, lambda said: any(line.startswith("{") for line in said),
-        pass_fds=[listener.fileno()],
-    )  # fmt: skip
 
 
 def _app_environment(

@@ -6,8 +6,10 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sandbox.tenant import SandboxTenant
+from sandbox.unkind.middleware import gated
 from sandbox.vault_input import (
     LARGEST_VALUE,
     VaultError,
@@ -23,6 +25,12 @@ from sandbox.vault_input import (
 from sandbox.vault_secrets import RECOVERABLE_DAYS, DeletedSecret, SecretVersion
 
 LARGEST_PAGE = 25
+FAULTS = {
+    429: ("Throttled", "Request was not processed because too many requests were received."),
+    500: ("InternalServerError", "An unexpected error occurred."),
+    503: ("ServiceUnavailable", "The service is temporarily unavailable."),
+    504: ("GatewayTimeout", "The service did not answer in time."),
+}
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -48,6 +56,24 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         web.post(gone + "/recover", wire.guarded(wire.recover)),
         web.delete(gone, wire.guarded(wire.purge)),
     ]
+
+
+def gate(tenant: SandboxTenant) -> Middleware:
+    """Return the gate of the vault; what is drawn depends on the secret's name, never on its version."""
+
+    def refuse(status: int) -> web.Response:
+        code, message = FAULTS.get(status, ("Forbidden", "The caller does not have permission."))
+        headers = {"x-ms-request-id": str(uuid4()), "x-ms-keyvault-region": "sandbox"}
+        return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+    return gated(
+        tenant,
+        "vault",
+        refuse,
+        key=lambda request, _: f"{request.method} {request.match_info.get('name', '')}",
+        # The SDK's first call carries no token and is there to learn the challenge.
+        is_random=lambda request, _: "Authorization" in request.headers,
+    )
 
 
 class VaultWire:

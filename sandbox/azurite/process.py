@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,22 @@ _END_WITH_PARENT = Path(__file__).with_name("end_with_parent.cjs")
 
 @dataclass(frozen=True)
 class Azurite:
-    """A running Azurite and the connection string that leads to it."""
+    """A running Azurite."""
 
     child: Child
-    connection: str
+    addresses: Mapping[str, str]
+    """Of the services `blob`, `queue` and `table`, without a path."""
+
+    @property
+    def connection(self) -> str:
+        """Return the connection string that leads to it."""
+        return connection_string(self.addresses)
+
+
+def connection_string(addresses: Mapping[str, str]) -> str:
+    """Return the connection string of an emulator whose services answer at these addresses."""
+    endpoints = "".join(f"{name.capitalize()}Endpoint={url}/{_ACCOUNT};" for name, url in addresses.items())
+    return f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_ACCOUNT_KEY};{endpoints}"
 
 
 async def start_azurite(port_base: int = 0) -> Azurite:
@@ -36,11 +48,8 @@ async def start_azurite(port_base: int = 0) -> Azurite:
         *("--queuePort", ports[0], "--tablePort", ports[1], "--blobPort", ports[2]),
     ]
     child = await Child.start("Azurite", command, os.environ, lambda said: len(_addresses(said)) == 3)
-    found = _addresses(child.said)
-    endpoints = "".join(f"{service}Endpoint={url}/{_ACCOUNT};" for service, url in found.items())
-    connection = f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_ACCOUNT_KEY};{endpoints}"
-    return Azurite(child, connection)
+    return Azurite(child, _addresses(child.said))
 
 
 def _addresses(said: Sequence[str]) -> dict[str, str]:
-    return {match[1]: match[2] for line in said if (match := _LISTENING.match(line))}
+    return {match[1].lower(): match[2] for line in said if (match := _LISTENING.match(line))}

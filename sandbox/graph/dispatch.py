@@ -24,6 +24,7 @@ from sandbox.graph.operations import Operation, match
 from sandbox.graph.store import Kind, Store
 from sandbox.graph.wire import GraphAnswer, GraphRequest, Handler
 from sandbox.tenant import SandboxTenant
+from sandbox.unkind.gate import Passage
 
 HANDLERS: dict[str, Handler] = {
     **application_templates.HANDLERS,
@@ -92,9 +93,9 @@ def resolve(tenant: SandboxTenant, call: Call) -> Resolved:
     return Resolved(found[0].operation_id, found[0], request)
 
 
-async def answer(resolved: Resolved, claims: Mapping[str, Any]) -> GraphAnswer:
+async def answer(resolved: Resolved, claims: Mapping[str, Any], passage: Passage) -> GraphAnswer:
     """Answer a call of an authenticated caller; raises GraphError for every refusal."""
-    request = replace(resolved.request, claims=claims)
+    request = replace(resolved.request, claims=claims, passage=passage)
     handler = HANDLERS.get(resolved.name)
     if resolved.operation is None or handler is None or (request.version == "beta" and resolved.name not in BETA):
         raise no_such_segment(request.path)

@@ -3,6 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.unkind.gate import Faulted
+
+_FAULTS = {
+    429: ("TooManyRequests", "Too many requests."),
+    500: ("Service_InternalServerError", "Encountered an internal server error."),
+    502: ("UnknownError", "Bad gateway."),
+    503: ("ServiceUnavailable", "Service is temporarily unavailable."),
+    504: ("UnknownError", "The gateway did not receive a response in time."),
+}
+
 
 class GraphError(Exception):
     """An answer outside 2xx."""
@@ -75,3 +85,14 @@ def taken(name: str) -> GraphError:
         message,
         details=[{"code": "ObjectConflict", "message": message, "target": name}],
     )
+
+
+def faulted(met: Faulted) -> GraphError:
+    """Return the answer of a call that met a fault at the gate."""
+    code, message = _FAULTS.get(
+        met.status, ("Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+    )
+    headers = dict(met.headers)
+    if met.status == 429:
+        headers["x-ms-throttle-information"] = "CPULimitExceeded"
+    return GraphError(met.status, code, message, headers=headers)

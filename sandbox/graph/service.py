@@ -10,9 +10,12 @@ from aiohttp import web
 from sandbox.calls import OPERATION, REQUEST_SUMMARY
 from sandbox.graph import batch
 from sandbox.graph.dispatch import WITHOUT_BODY, Call, answer, resolve
-from sandbox.graph.errors import GraphError, unauthenticated
+from sandbox.graph.errors import GraphError, faulted, unauthenticated
+from sandbox.graph.natural_key import natural_key
 from sandbox.graph.wire import GraphAnswer
 from sandbox.tenant import SandboxTenant
+from sandbox.unkind.gate import AnswerLost, Faulted
+from sandbox.unkind.middleware import lost_answer, note_fault, passage_of
 
 
 def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
@@ -28,6 +31,8 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         except GraphError as refusal:
             date = tenant.clock.now().strftime("%Y-%m-%dT%H:%M:%S")
             result = GraphAnswer(refusal.status, refusal.envelope(date, *ids), refusal.headers)
+        except AnswerLost as lost:
+            return lost_answer(request, lost, getattr(lost.outcome, "status", None))
         if result.request_summary is not None:
             request[REQUEST_SUMMARY] = result.request_summary
         headers = {**result.headers, "request-id": request_id, "client-request-id": client_request_id}
@@ -55,9 +60,19 @@ async def _answer(tenant: SandboxTenant, request: web.Request, ids: tuple[str, s
         # Set before anything can refuse the call: a mail's text is never kept.
         request[REQUEST_SUMMARY] = {"length": len(raw_body)}
     claims = _claims(tenant, headers)
-    if is_batch:
-        return await batch.answer_batch(tenant, claims, version, resolved.request.body, ids)
-    return await answer(resolved, claims)
+    key = batch.key_of(tenant, version, resolved.request.body) if is_batch else natural_key(resolved.request)
+    passage = passage_of(tenant, "graph", request, raw_body, key, is_random=True)
+
+    async def act() -> GraphAnswer:
+        if is_batch:
+            return await batch.answer_batch(tenant, claims, version, resolved.request.body, ids, passage.is_gone)
+        return await answer(resolved, claims, passage)
+
+    try:
+        return await tenant.gate.through(passage, act)
+    except Faulted as met:
+        note_fault(request, met)
+        raise faulted(met) from met
 
 
 def _claims(tenant: SandboxTenant, headers: Mapping[str, str]) -> Mapping[str, Any]:

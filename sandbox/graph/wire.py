@@ -10,6 +10,7 @@ from sandbox.directory import Directory
 from sandbox.graph.errors import bad_request
 from sandbox.graph.store import Store
 from sandbox.tenant import SandboxTenant
+from sandbox.unkind.gate import Passage
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class GraphRequest:
     """The JSON that was sent, or None."""
     parameters: Mapping[str, str]
     claims: Mapping[str, Any] = field(default_factory=dict)
+    passage: Passage | None = None
+    """Its way through the gate; the sandbox's own look-ups have none."""
 
     @property
     def directory(self) -> Directory:

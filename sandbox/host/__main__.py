@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+from sandbox.host import STORAGE
 from sandbox.host.host_json import HostJsonError
 from sandbox.host.index import AppError
 from sandbox.host.server import serve
@@ -36,6 +37,7 @@ def main() -> int:
     master_key = os.environ.pop(_MASTER_KEY, None)
     if arguments.enable_auth and not master_key:
         parser.error(f"--enable-auth needs the master key in the environment as {_MASTER_KEY}.")
+    storage = os.environ.pop(STORAGE, None)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     # Storage polls several times a second, and the SDK tells each one.
     logging.getLogger("azure").setLevel(logging.WARNING)
@@ -49,7 +51,9 @@ def main() -> int:
         listener = socket.socket(fileno=arguments.listener)
     listener.setblocking(False)
     try:
-        asyncio.run(serve(arguments.app.resolve(), listener, tls, master_key if arguments.enable_auth else None))
+        asyncio.run(
+            serve(arguments.app.resolve(), listener, tls, master_key if arguments.enable_auth else None, storage)
+        )
     except (AppError, HostJsonError) as error:
         print(error, file=sys.stderr)
         return 1

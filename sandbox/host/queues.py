@@ -24,7 +24,7 @@ from sandbox.host.invocation import InvocationError, Invoker
 
 _LEASE = timedelta(minutes=10)
 # A lease is never shorter than this, however fast the sandbox's time runs: a busy machine must be able to renew it.
-_SHORTEST_LEASE = 5.0
+_SHORTEST_LEASE = 2.0
 _QUICKEST_POLL = 0.1
 # The real host caps the wait at 2 s when AZURE_FUNCTIONS_ENVIRONMENT is Development.
 _DEVELOPMENT_POLL = timedelta(seconds=2)

@@ -32,9 +32,11 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Host:
     """One app, served until it is stopped."""
 
-    def __init__(self, folder: Path, master_key: str | None) -> None:
+    def __init__(self, folder: Path, master_key: str | None, storage: str | None = None) -> None:
         settings = read_host_json(folder / "host.json")
         environment = os.environ
+        # What the real host polls is no call of the app's.
+        polled = {**environment, "AzureWebJobsStorage": storage} if storage else environment
         scale = float(environment.get("GATEHOUSE_WAIT_SCALE") or "1")
         self.index: FunctionIndex = index_functions(load_app(folder), settings, environment)
         self._listeners: list[QueueListener] = []
@@ -45,7 +47,7 @@ class Host:
         for function in self.index.functions:
             if function.trigger["type"] == "queueTrigger":
                 self._listeners.append(
-                    QueueListener(function, self._invoker, settings.queues, environment, scale, self._wake)
+                    QueueListener(function, self._invoker, settings.queues, polled, scale, self._wake)
                 )
             elif function.schedule is not None:
                 self._timers[function.name] = Timer(function, function.schedule, self._invoker, scale)
@@ -88,7 +90,9 @@ class Host:
         return response
 
 
-async def serve(folder: Path, listener: socket.socket, tls: ssl.SSLContext, master_key: str | None) -> None:
+async def serve(
+    folder: Path, listener: socket.socket, tls: ssl.SSLContext, master_key: str | None, storage: str | None = None
+) -> None:
     """Serve `folder` over HTTPS on a listening socket until SIGTERM or SIGINT."""
     os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
     os.environ.setdefault("AzureWebJobsScriptRoot", str(folder))
@@ -99,7 +103,7 @@ async def serve(folder: Path, listener: socket.socket, tls: ssl.SSLContext, mast
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    host = Host(folder, master_key)
+    host = Host(folder, master_key, storage)
     for sentence in host.index.errors.values():
         print(sentence, file=sys.stderr, flush=True)
     runner = web.AppRunner(host.application(), access_log=None, shutdown_timeout=_PATIENCE)

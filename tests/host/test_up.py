@@ -28,7 +28,8 @@ async def test_answers_everywhere_and_stops_without_a_trace() -> None:
         services = [state.host, state.graph, state.authority, state.vault, state.control]
         assert {urlsplit(url).hostname for url in services} == {"127.0.0.1"}
         assert len(set(services)) == 5
-        assert state.env["AzureWebJobsStorage"] == state.storage
+        # The app's own calls to its storage take the way that is recorded; the host's polling does not.
+        assert state.env["AzureWebJobsStorage"] != state.storage
         connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"]))
         async with aiohttp.ClientSession(connector=connector) as client:
             for url in services:
