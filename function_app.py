@@ -314,7 +314,10 @@ def body_of(req: func.HttpRequest, limit: int) -> object:
         detail = f"The body has {len(raw)} bytes; at most {limit} are taken. Split the request."
         raise Refused(Reason("", detail), status=413)
     try:
-        return json.loads(raw)
+        body = json.loads(raw)
+        # A lone surrogate (RFC 8259 section 8.2) parses and can be neither stored, hashed nor answered.
+        json.dumps(body, ensure_ascii=False).encode()
+        return body
     except (ValueError, RecursionError):
         raise Refused(Reason("", "The body is not JSON. Send one JSON object, encoded in UTF-8.")) from None
 
