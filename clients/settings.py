@@ -106,8 +106,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 NO_STORAGE = Reason(
     STORAGE,
-    f"is unset; set it to a connection string, or set {STORAGE}__accountName (or __queueServiceUri and __tableServiceUri)"
-    " to use the identity.",
+    f"is unset; set it to a connection string, or set {STORAGE}__accountName (or __queueServiceUri and"
+    " __tableServiceUri) to use the identity.",
 )
 
 

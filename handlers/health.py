@@ -8,6 +8,8 @@ from sso import permissions
 from sso.errors import GatehouseError
 from vendors.profile import GallerySource
 
+SCHEDULE_FIELDS = 6  # NCRONTAB (learn.microsoft.com/azure/azure-functions/functions-bindings-timer)
+
 
 @dataclass(frozen=True)
 class Check:
@@ -22,6 +24,7 @@ async def checks(tenant: Tenant) -> list[Check]:
     """Look at everything that an onboarding needs; one failing part does not hide another."""
     return [
         Check("settings", ok=True, detail=_settings(tenant)),
+        _schedules(tenant),
         await _answer("permissions", lambda: _permissions(tenant)),
         await _answer("token service", lambda: _probe(tenant.sts.probe)),
         await _answer("vault", lambda: _probe(tenant.vault.probe)),
@@ -44,6 +47,15 @@ def _settings(tenant: Tenant) -> str:
     if scale != 1:
         return f"read; GATEHOUSE_WAIT_SCALE is {scale:g}, so every wait is multiplied by it: unset it in production"
     return "read"
+
+
+def _schedules(tenant: Tenant) -> Check:
+    """Whether every timer has a schedule of six fields; the host puts a function with a bad one in error, silently."""
+    sweep = tenant.settings.sweep_schedule
+    if len(sweep.split()) != SCHEDULE_FIELDS:
+        detail = f"GATEHOUSE_SWEEP_SCHEDULE is '{sweep}': it needs six fields, seconds first, such as '0 */5 * * * *'."
+        return Check("schedules", ok=False, detail=detail)
+    return Check("schedules", ok=True, detail=f"sweep at {sweep}")
 
 
 async def _permissions(tenant: Tenant) -> tuple[bool, str]:

@@ -183,13 +183,13 @@ class _Run:
         if error.missing is None:
             await self._fail(error.reasons)
             return
-        first = self.operation.waiting_for is None or self.operation.waiting_for.what not in {"consent", "permission"}
         what: What = "consent" if error.missing == permissions.CONSENT else "permission"
         whom = "an administrator" if what == "consent" else "the operators"
+        before = self.operation.waiting_for
+        if what == "consent" and (before is None or before.what != "consent"):
+            await self._ask_for_consent()  # before the row: cut in between, the mail is sent once more
         waiting = wait(self.operation, what, whom, self.now, self.now + PERMISSION_PAUSE)
         await self._save(replace(waiting, reasons=error.reasons))
-        if what == "consent" and first:
-            await self._ask_for_consent()
 
     async def _ask_for_consent(self) -> None:
         observed = await self._observe()
@@ -210,17 +210,17 @@ class _Run:
 
     async def _fail(self, reasons: tuple[Reason, ...]) -> None:
         await self._save(fail(self.operation, reasons, self.now))
-        letter = compose_operation_failed(
-            self.request.key,
-            self.profile.name,
-            organisation=self.tenant.organisation,
-            owner=await self._owner(),
-            operation=self.operation.id,
-            kind=self.operation.kind,
-            reasons=reasons,
-            asked=Asked(self.request.requested_by, self.request.ticket),
-        )
         try:
+            letter = compose_operation_failed(
+                self.request.key,
+                self.profile.name,
+                organisation=self.tenant.organisation,
+                owner=await self._owner(),
+                operation=self.operation.id,
+                kind=self.operation.kind,
+                reasons=reasons,
+                asked=Asked(self.request.requested_by, self.request.ticket),
+            )
             await self.tenant.mail(letter)
         except GatehouseError as error:
             # The state is written; who asks for the operation reads why. The mail may be what failed.

@@ -137,7 +137,7 @@ class _Planner:
             missing = self.wanted.service_principal_changes()
             if missing != ServicePrincipalSettings():
                 yield steps.ConfigureServicePrincipal(
-                    sentence=f"Set sign-on{self._begun()}, tags and access of the service principal of {self.profile.name}.",
+                    sentence=f"Set sign-on{self._begun()}, tags and access of {self.profile.name}'s service principal.",
                     settings=missing,
                     affects="people without an assignment can no longer sign in"
                     if self.service_principal and self.observed.page and missing.assignment_required
@@ -339,7 +339,11 @@ def handoff(
         request.key,
         provider,
         owner=request.owner,
-        parameters=request.parameters,
+        parameters={  # what the vendor supplied is no news to it
+            name: value
+            for name, value in request.parameters.items()
+            if name in profile.parameters and profile.parameters[name].source == "request"
+        },
         credential=credential,
         plain_allowed=deployment.allow_plain_secrets,
     )

@@ -1,6 +1,6 @@
 """Settling: an onboarding whose own run is through moves with its batches and its acknowledgement."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clients.ledger import Changed
 from clients.tenant.parts import RACES, READ_PAUSE, Parts
@@ -33,7 +33,8 @@ async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Ope
             await parts.ledger.batches(operation_id),
             acknowledged=said is not None,
             whom=parts.catalog.load(operation.key.vendor).handoff.contact or "the owner",
-            until=page.valid_until if page else now,
+            # To the page's end; after it, once a day.
+            until=max(page.valid_until if page else now, now + timedelta(days=1)),
             now=now,
         )
         if settled == operation:
