@@ -89,7 +89,9 @@ async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile
     draft, reasons = requests.parse(body, tenant.catalog)
     facts = await _directory_facts(tenant, draft, now)
     settings = tenant.settings
-    reasons += checks.check(draft, facts, settings.consent_scopes, settings.cloud)
+    blamed = {reason.field for reason in reasons}  # what is malformed is not called missing as well
+    found = checks.check(draft, facts, settings.consent_scopes, settings.cloud)
+    reasons += tuple(reason for reason in found if reason.field not in blamed)
     if reasons or draft.profile is None or facts.observed is None:
         raise Refused(*reasons)
     return draft.profile, checks.accept(draft, facts), facts.observed
