@@ -56,7 +56,6 @@ class Operation:
     steps: tuple[StepRecord, ...] = ()
     waiting_for: Waiting | None = None
     reasons: tuple[Reason, ...] = ()
-    batches: int = 0
     handed_off: bool = False
     etag: str | None = field(default=None, compare=False)
 
