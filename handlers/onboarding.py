@@ -63,6 +63,7 @@ class _Run:
         self.request = from_json(operation.request)
         self.profile = tenant.catalog.load(self.request.key.vendor)
         self.holder = holder
+        self.waited_for = operation.waiting_for  # what earlier runs waited for, until a step is taken
         self.waited = 0.0
         self.checked = False
         self._began = now, asyncio.get_running_loop().time()
@@ -117,6 +118,7 @@ class _Run:
                 observed = remember(await self._observe(), observed)
                 continue
             self.operation = took(self.operation, step, self.now)
+            self.waited_for = None
             if isinstance(step, Assign):
                 queued |= {principal.object_id for principal in step.principals}
 
@@ -165,18 +167,17 @@ class _Run:
             await self._fail((Reason("vendor", rest.block.detail),))
         else:
             until = self.now + PERMISSION_PAUSE * 24
-            await self._save(wait(self.operation, "parameters", rest.block.whom, self.now, until))
+            await self._save(self._waiting("parameters", rest.block.whom, until))
 
     async def _not_ready(self, error: NotReady) -> None:
-        waiting = self.operation.waiting_for
-        before = waiting if waiting and waiting.what == error.waiting_for else None
+        before = self.waited_for if self.waited_for and self.waited_for.what == error.waiting_for else None
         limit = REPLICATION_LIMIT * self.tenant.settings.wait_scale
         if error.waiting_for == "replication" and before and self.now - before.since > limit:
             await self._fail(error.reasons)
             return
         delay = error.retry_after * self.tenant.settings.wait_scale
         until = self.now + timedelta(seconds=delay)
-        await self._save(wait(self.operation, error.waiting_for, "the tenant", self.now, until))
+        await self._save(self._waiting(error.waiting_for, "the tenant", until))
         await self.tenant.queues.send("onboardings", self.operation.id, delay=delay)
 
     async def _tenant_error(self, error: TenantError) -> None:
@@ -185,11 +186,14 @@ class _Run:
             return
         what: What = "consent" if error.missing == permissions.CONSENT else "permission"
         whom = "an administrator" if what == "consent" else "the operators"
-        before = self.operation.waiting_for
-        if what == "consent" and (before is None or before.what != "consent"):
+        if what == "consent" and (self.waited_for is None or self.waited_for.what != "consent"):
             await self._ask_for_consent()  # before the row: cut in between, the mail is sent once more
-        waiting = wait(self.operation, what, whom, self.now, self.now + PERMISSION_PAUSE)
+        waiting = self._waiting(what, whom, self.now + PERMISSION_PAUSE)
         await self._save(replace(waiting, reasons=error.reasons))
+
+    def _waiting(self, what: What, whom: str, until: datetime) -> Operation:
+        """The operation waiting; where earlier runs waited for the same, since they did."""
+        return wait(replace(self.operation, waiting_for=self.waited_for), what, whom, self.now, until)
 
     async def _ask_for_consent(self) -> None:
         observed = await self._observe()
