@@ -16,7 +16,8 @@ async def running_browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         try:
             # Chromium refuses to sandbox its pages as root, which containers are; the pages are our own.
-            browser = await playwright.chromium.launch(executable_path=own, args=["--no-sandbox"])
+            arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+            browser = await playwright.chromium.launch(executable_path=own, args=arguments)
         except Error as error:
             missing = "no browser: install chromium, or let `make browser` fetch one"
             if os.environ.get("GATEHOUSE_REQUIRE_BROWSER"):
