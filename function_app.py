@@ -199,6 +199,11 @@ async def vendor(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("health", methods=["GET"])
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Everything that an onboarding needs, each green or with its repair."""
+    try:
+        tenant()
+    except TenantError as error:  # without settings there is nothing else to look at, nor anyone to ask for a sign-in
+        checks = [{"name": "settings", "ok": False, "detail": str(error)}]
+        return reply({"ok": False, "checks": checks}, 503)
 
     async def story(_: "Caller") -> func.HttpResponse:
 
