@@ -115,8 +115,11 @@ def app_roles(body: JSON) -> tuple[AppRole, ...]:
     )
 
 
-def service_principal(body: JSON) -> ServicePrincipal:
-    """Read a service principal; its certificates only where `keyCredentials` were selected on this one object."""
+def service_principal(body: JSON, *, listed: bool = False) -> ServicePrincipal:
+    """Read a service principal; its certificates only where `keyCredentials` were selected on this one object.
+
+    Where it is `listed` Graph serves them without their bytes: good for dates, never for what a vendor is told.
+    """
     thumbprint = body.get("preferredTokenSigningKeyThumbprint")
     return ServicePrincipal(
         object_id=ObjectId(body["id"]),
@@ -133,7 +136,7 @@ def service_principal(body: JSON) -> ServicePrincipal:
         certificates=tuple(
             certificate(entry)
             for entry in body.get("keyCredentials") or ()
-            if entry.get("usage") == "Verify" and entry.get("key")
+            if entry.get("usage") == "Verify" and (listed or entry.get("key"))
         ),
         app_roles=app_roles(body),
     )
@@ -147,7 +150,7 @@ def certificate(body: JSON) -> TokenSigningCertificate:
         display_name=body.get("displayName") or "",
         starts=moment(body["startDateTime"]),
         ends=moment(body["endDateTime"]),
-        der=base64.b64decode(body["key"]),
+        der=base64.b64decode(body.get("key") or ""),
     )
 
 

@@ -67,7 +67,7 @@ class ServicePrincipalCalls(GraphCalls):
         )
         page = await self._wire.send("list service principals", info, repeat=True)
         bodies = values_of(page) + await self._further("list service principals", page)
-        return {body["appId"]: decode.service_principal(body) for body in bodies}
+        return {body["appId"]: decode.service_principal(body, listed=True) for body in bodies}
 
     async def is_unused(self, application: Application) -> bool:
         """Whether an application has no credential, no assignment and no owner but us."""
