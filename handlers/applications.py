@@ -12,7 +12,6 @@ from sso.model import Key, owner_from_tags, parameters_from_tags
 from sso.observed import Observed
 from sso.onboarding import plan
 from sso.request import Onboarding
-from vendors.catalog import UnknownVendorError
 from vendors.profile import OidcProfile, Profile, SamlProfile
 
 PAGE = 100  # applications in one page of the list
@@ -21,7 +20,7 @@ NOTE_LENGTH = 1000  # characters of an acknowledgement's note
 
 async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
     """One application with credentials, hand-off, assignments and drift; raises `Refused` (404)."""
-    profile = _profile(tenant, key)
+    profile = tenant.profile(key.vendor)
     observed = await tenant.observe(key, profile, now)
     application = observed.application
     if application is None:
@@ -143,7 +142,7 @@ async def page(tenant: Tenant, after: str | None) -> tuple[list[dict[str, Any]],
 async def acknowledge(tenant: Tenant, key: Key, body: object, now: datetime) -> dict[str, Any]:
     """Record that the vendor said, by mail or telephone, that a credential is installed; raises `Refused`."""
     named, by, note = _acknowledgement(body)
-    profile = _profile(tenant, key)
+    profile = tenant.profile(key.vendor)
     observed = await tenant.observe(key, profile, now)
     if observed.application is None:
         raise _unknown(key)
@@ -196,10 +195,7 @@ def vendors(tenant: Tenant) -> list[dict[str, Any]]:
 
 def vendor(tenant: Tenant, slug: str) -> dict[str, Any]:
     """One vendor: what a request must supply and what comes of it; raises `Refused` (404)."""
-    try:
-        profile = tenant.catalog.load(slug)
-    except UnknownVendorError as error:
-        raise Refused(Reason("vendor", str(error)), status=404) from None
+    profile = tenant.profile(slug)
     return {
         "vendor": slug,
         "name": profile.name,
@@ -218,13 +214,6 @@ def vendor(tenant: Tenant, slug: str) -> dict[str, Any]:
         },
         "provisioning": profile.people.provisioning,
     }
-
-
-def _profile(tenant: Tenant, key: Key) -> Profile:
-    try:
-        return tenant.catalog.load(key.vendor)
-    except UnknownVendorError as error:
-        raise Refused(Reason("vendor", str(error)), status=404) from None
 
 
 def _unknown(key: Key) -> Refused:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from clients.ledger import Repeat, body_hash, new_operation_id, repeat_name
+from clients.ledger import Changed, Repeat, body_hash, new_operation_id, repeat_name
 from clients.tenant import Tenant
 from sso import check as checks
 from sso import request as requests
@@ -49,7 +49,7 @@ async def hand_off_again(tenant: Tenant, key: Key, caller: Caller, now: datetime
     name = {"handoff": str(key)}
     if repeated := await _repeated(tenant, caller, None, name, now):
         return repeated
-    profile = tenant.catalog.load(key.vendor)
+    profile = tenant.profile(key.vendor)
     observed = await tenant.observe(key, profile, now)
     request = replace(_standing_request(key, observed), hand_off_again=True)
     first = plan(profile, request, observed, tenant.deployment, now)
@@ -58,7 +58,7 @@ async def hand_off_again(tenant: Tenant, key: Key, caller: Caller, now: datetime
 
 async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
     """Take the parameters that the vendor supplied, and go on with the operation that waits for them."""
-    profile = tenant.catalog.load(key.vendor)
+    profile = tenant.profile(key.vendor)
     supplied, reasons = requests.parse_supplied(body, profile)
     if reasons:
         raise Refused(*reasons)
@@ -71,8 +71,12 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
             found = await tenant.ledger.find_operation(operation.id)
             if found is None:
                 continue
-            changed = replace(found, request=requests.to_json(request), not_before=now, changed=now)
-            written = await tenant.ledger.replace_operation(replace(changed, handed_off=False))
+            going_on = replace(found, state="accepted", waiting_for=None, handed_off=False, not_before=now, changed=now)
+            try:
+                written = await tenant.ledger.replace_operation(replace(going_on, request=requests.to_json(request)))
+            except Changed:
+                detail = "The operation that waits for this has just changed; send the parameters again."
+                raise Refused(Reason("operation", detail), status=409) from None
             await tenant.queues.send("onboardings", operation.id)
             return written
     observed = await tenant.observe(key, profile, now)

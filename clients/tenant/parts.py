@@ -13,14 +13,15 @@ from clients.render import render_mail
 from clients.settings import Settings
 from clients.sts import Sts
 from clients.vault import Vault
-from sso.errors import NotReady
+from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.letters import Letter, Organisation
 from sso.model import Application, ObjectId, Principal, ServicePrincipal
 from sso.observed import Observed
 from sso.onboarding import Deployment
 from sso.operation import Operation
 from sso.request import Onboarding
-from vendors.catalog import Catalog
+from vendors.catalog import Catalog, UnknownVendorError
+from vendors.parsing import ProfileError
 from vendors.profile import Profile
 
 READS = 5  # good, or empty, reads in a row before they are believed (graph-contract 4)
@@ -83,6 +84,16 @@ class Parts:
         """Who we are in mails and on pages."""
         settings = self.settings
         return Organisation(settings.organisation, settings.mail_sender, settings.tenant_id, settings.operators)
+
+    def profile(self, vendor: str) -> Profile:
+        """The profile of a vendor; raises `Refused` (404) without one, `TenantError` where its file is broken."""
+        try:
+            return self.catalog.load(vendor)
+        except UnknownVendorError as error:
+            raise Refused(Reason("vendor", str(error)), status=404) from None
+        except ProfileError as error:
+            msg = f"The profile of '{vendor}' is broken; its maintainer must mend it. {error}"
+            raise TenantError(msg) from None
 
     async def wait(self, seconds: float) -> None:
         """Wait, in the deployment's measure."""
