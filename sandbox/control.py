@@ -1,5 +1,6 @@
 """The control plane: what a test or the demo sees of the tenant, and where it steps in; no tenant has this port."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,11 +11,14 @@ from sandbox.blank_objects import blank_application, blank_service_principal
 from sandbox.clock import graph_time, parse_time
 from sandbox.directory import Directory
 from sandbox.first_party import grant_permissions, granted_permissions
+from sandbox.graph.synchronisation import synchronise
 from sandbox.tenant import SandboxTenant, VendorSides
 from sandbox.unkind.plan import PlanError, read_plan
 from sandbox.unkind.switches import SwitchError, chosen
 
 MOST_RATE = 100_000
+LONGEST_WAIT = 60.0
+"""Wall seconds."""
 KINDS = ("users", "groups", "applications", "service_principals", "grants", "assignments")
 
 
@@ -24,6 +28,7 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
     return [
         web.get("/calls", control.calls),
         web.get("/mailbox", control.mailbox),
+        web.get("/mailbox/delayed", control.delayed),
         web.get("/dump", control.dump),
         web.get("/clock", control.clock),
         web.put("/clock", control.set_clock),
@@ -58,8 +63,15 @@ class Control:
         """List every mail."""
         return web.json_response([message.to_json() for message in self._tenant.mailbox.messages])
 
+    async def delayed(self, _: web.Request) -> web.Response:
+        """List the mails that are still on their way."""
+        return web.json_response(
+            [{**message.to_json(), "arrives": graph_time(arrives)} for arrives, message in self._tenant.mailbox.delayed]
+        )
+
     async def dump(self, _: web.Request) -> web.Response:
         """Show the tenant: Graph's objects under Graph's names, the vault without values."""
+        synchronise(self._tenant)
         return web.json_response(dump(self._tenant))
 
     async def clock(self, _: web.Request) -> web.Response:
@@ -160,6 +172,7 @@ class Control:
     async def collect(self, request: web.Request) -> web.Response:
         """Let a vendor's side read its mail, collect, set itself up and acknowledge."""
         vendor, instance = await _texts(request, "vendor", "instance")
+        await self._mails_arrive()
         return web.json_response(await self._vendors().collect(vendor, instance))
 
     async def sign_in(self, request: web.Request) -> web.Response:
@@ -171,6 +184,13 @@ class Control:
         """Bring everything back to the seed."""
         await self._tenant.reset()
         return web.Response(status=204)
+
+    async def _mails_arrive(self) -> None:
+        """Wait for the mails that are on their way now: whoever is to read one looks when it has come."""
+        last = max((arrives for arrives, _ in self._tenant.mailbox.delayed), default=None)
+        if last is not None:
+            seconds = (last - self._tenant.clock.now()).total_seconds()
+            await asyncio.sleep(min(max(seconds, 0) / self._tenant.clock.rate, LONGEST_WAIT))
 
     def _vendors(self) -> VendorSides:
         if self._tenant.vendors is None:

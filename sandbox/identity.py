@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sandbox.access import app_only_roles
 from sandbox.tenant import SandboxTenant
-from sandbox.tokens import MANAGED_IDENTITY_TOKEN_SECONDS, tokens_of
+from sandbox.tokens import tokens_of
 
 API_VERSION = "2019-08-01"
 
@@ -40,14 +40,14 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
             object_id=identity["id"],
             client_id=identity["appId"],
             roles=app_only_roles(directory, identity, graph) if is_graph and graph else (),
-            lifetime_seconds=MANAGED_IDENTITY_TOKEN_SECONDS,
+            lifetime_seconds=tenant.switches.token_seconds,
         )
         return web.json_response(
             {
                 "access_token": access_token,
                 "client_id": identity["appId"],
                 "expires_on": str(ends),
-                "not_before": str(ends - MANAGED_IDENTITY_TOKEN_SECONDS),
+                "not_before": str(ends - tenant.switches.token_seconds),
                 "resource": request.query["resource"],
                 "token_type": "Bearer",
             }

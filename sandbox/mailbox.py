@@ -1,5 +1,6 @@
 """Every mail the tenant has sent, readable by those it was sent to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -51,14 +52,34 @@ class Message:
 
 
 class Mailbox:
-    """All mails in the order of their sending."""
+    """All mails in the order of their arrival; some are still on their way."""
 
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._arrived: list[Message] = []
+        self._under_way: list[tuple[datetime, Message]] = []
 
-    def deliver(self, message: Message) -> None:
-        """Add one mail."""
-        self.messages.append(message)
+    @property
+    def messages(self) -> list[Message]:
+        """Return the mails that have arrived."""
+        self._receive()
+        return self._arrived
+
+    @property
+    def delayed(self) -> list[tuple[datetime, Message]]:
+        """Return the mails that are still on their way, and when they arrive."""
+        self._receive()
+        return self._under_way
+
+    def _receive(self) -> None:
+        now = self._now()
+        due = sorted((entry for entry in self._under_way if entry[0] <= now), key=lambda entry: entry[0])
+        self._under_way = [entry for entry in self._under_way if entry[0] > now]
+        self._arrived += [message for _, message in due]
+
+    def deliver(self, message: Message, at: datetime | None = None) -> None:
+        """Add one mail, which arrives now or later."""
+        self._under_way.append((message.at if at is None else at, message))
 
     def addressed_to(self, address: str) -> list[Message]:
         """Return the mails an address has received, oldest first, as recipient or in copy."""

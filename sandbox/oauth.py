@@ -119,8 +119,20 @@ class Oauth:
                 continue
             if (ends := credential.get("endDateTime")) and parse_time(ends) <= now:
                 raise SignInError(7000222, client_id=client_id)
+            if not self._is_known(client_id, credential["keyId"]):
+                break
             return
         raise SignInError(7000215, client_id=client_id)
+
+    def _is_known(self, client_id: str, key_id: str) -> bool:
+        """Tell whether this request meets a token server that has heard of the secret."""
+        unkind = self._tenant.unkind
+        known = unkind.secrets_known.get(key_id, ())
+        if not known:
+            return True
+        if not unkind.switches.token_flaps:
+            return max(known) <= self._tenant.clock.now()
+        return known[unkind.draws.pick(len(known), "token server", client_id)] <= self._tenant.clock.now()
 
     def _app_only(self, given: Mapping[str, str], service_principal: GraphObject) -> dict[str, Any]:
         scope = _required(given, "scope")

@@ -34,13 +34,20 @@ class SamlSignIn:
         certificates: list[x509.Certificate] = []
         key = tenant_key
         if client_id:
-            service_principal = directory.service_principal_by_client_id(client_id)
+            service_principal = self._published(client_id)
             if service_principal is None:
                 raise SignInError(700016, client_id=client_id, tenant=directory.tenant_id)
             certificates = _signing_certificates(directory, service_principal)
             key = _active_key(directory, service_principal) or tenant_key
         sign_on_url = f"{self._tenant.urls.authority}/{directory.tenant_id}/saml2"
         return federation_metadata(self.entity_id, sign_on_url, certificates or [tenant_key[1]], key)
+
+    def _published(self, client_id: str) -> GraphObject | None:
+        """Return a service principal as the metadata's server knows it: as the laggiest replica does."""
+        found = self._tenant.directory.service_principal_by_client_id(client_id)
+        if found is None:
+            return None
+        return self._tenant.unkind.replicas.laggiest("service_principals", str(found["id"]), found)
 
     def requested(self, given: Mapping[str, str], *, deflated: bool) -> tuple[GraphObject, AuthnRequest]:
         """The service principal that a request comes from, and the request (AADSTS750054, 75005, 700016)."""

@@ -80,7 +80,7 @@ class SandboxTenant:
 
     def _seed(self) -> None:
         self.directory = seed_directory(Directory(self.seed, self._signing_pair))
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(self.clock.now)
         self.vault = VaultSecrets(self.clock)
         self.switches = self._first_switches
         self.unkind = Unkindness(self.seed, self.clock, lambda: self.switches)

@@ -24,8 +24,6 @@ from sandbox.tenant import SandboxTenant
 
 # Entra draws 60 to 90 minutes (learn.microsoft.com/entra/identity-platform/access-tokens#token-lifetime).
 ACCESS_TOKEN_SECONDS = 3599
-# A managed identity's token lives 24 hours (learn.microsoft.com/azure/app-service/overview-managed-identity).
-MANAGED_IDENTITY_TOKEN_SECONDS = 86399
 
 
 class TokenError(ValueError):

@@ -91,6 +91,7 @@ class VaultWire:
             try:
                 self._authenticate(request)
                 check_version(request)
+                self._throttle(request)
                 response = await handler(request)
             except VaultError as refusal:
                 response = web.json_response(refusal.body, status=refusal.status)
@@ -114,9 +115,24 @@ class VaultWire:
         except ValueError as problem:
             raise VaultError(401, "Unauthorized", f"AKV10022: Invalid token: {problem}") from problem
 
+    def _throttle(self, request: web.Request) -> None:
+        """Refuse a call over the vault's limits, with 429 and no Retry-After (graph-contract section 17)."""
+        limits, switches = self._tenant.unkind.limits, self._tenant.switches
+        is_create = request.method == "PUT"
+        waits = (
+            limits.vault_creates.take(1, switches.vault_creates)
+            if is_create
+            else limits.vault_calls.take(1, switches.vault_calls)
+        )
+        if waits:
+            raise VaultError(429, *FAULTS[429])
+
     async def put_secret(self, request: web.Request) -> web.Response:
         """Store a value: always a new version."""
         name, body = secret_name(request), await json_body(request)
+        if self._tenant.vault.is_being_deleted(name):
+            message = f"Secret {name} is currently being deleted and cannot be re-created; retry later."
+            raise VaultError(409, "Conflict", message, "ObjectIsBeingDeleted")
         if name in self._tenant.vault.deleted:
             raise VaultError(
                 409,
@@ -185,7 +201,9 @@ class VaultWire:
         name = secret_name(request)
         if name not in self._tenant.vault.secrets:
             raise not_found(name)
-        return web.json_response(self._deleted(name, self._tenant.vault.delete(name)))
+        longest = self._tenant.switches.vault_deletion_seconds
+        seconds = self._tenant.unkind.draws.between(longest / 5, longest, "vault deletion", name)
+        return web.json_response(self._deleted(name, self._tenant.vault.delete(name, seconds)))
 
     async def list_deleted(self, request: web.Request) -> web.Response:
         """List the deleted names."""
@@ -216,7 +234,7 @@ class VaultWire:
 
     def _gone(self, request: web.Request) -> tuple[str, DeletedSecret]:
         name = secret_name(request)
-        if name not in self._tenant.vault.deleted:
+        if name not in self._tenant.vault.deleted or self._tenant.vault.is_being_deleted(name):
             raise VaultError(404, "SecretNotFound", f"Deleted Secret not found: {name}")
         return name, self._tenant.vault.deleted[name]
 

@@ -45,6 +45,8 @@ class DeletedSecret:
 
     versions: list[SecretVersion]
     deleted: datetime
+    settled: datetime
+    """When the deletion is over: until then the name can be neither read as deleted nor used."""
 
     @property
     def purge_date(self) -> datetime:
@@ -84,10 +86,16 @@ class VaultSecrets:
             return versions[-1] if versions else None
         return next((found for found in versions if found.version == version), None)
 
-    def delete(self, name: str) -> DeletedSecret:
-        """Put a name with all its versions aside."""
-        self.deleted[name] = DeletedSecret(self.secrets.pop(name), self._clock.now())
+    def delete(self, name: str, seconds: float = 0.0) -> DeletedSecret:
+        """Put a name with all its versions aside, which takes a while."""
+        now = self._clock.now()
+        self.deleted[name] = DeletedSecret(self.secrets.pop(name), now, now + timedelta(seconds=seconds))
         return self.deleted[name]
+
+    def is_being_deleted(self, name: str) -> bool:
+        """Tell whether the deletion of a name is still under way."""
+        gone = self.deleted.get(name)
+        return gone is not None and self._clock.now() < gone.settled
 
     def recover(self, name: str) -> SecretVersion:
         """Take a deleted name back and return its newest version."""

@@ -107,7 +107,9 @@ def _check_identifiers(request: GraphRequest, changed: GraphObject, old: GraphOb
         if uri.casefold() in held:
             raise taken("identifierUris")
     added = [uri for uri in changed["identifierUris"] if old is None or uri not in old["identifierUris"]]
-    service_principal = request.store.find_by("service_principals", "appId", changed["appId"])
+    service_principal = request.store.primary.find_by("service_principals", "appId", changed["appId"])
+    if service_principal is not None and request.tenant.switches.saml_mode_lags:
+        service_principal = request.store.seen("service_principals", service_principal["id"])
     is_saml = service_principal is not None and service_principal["preferredSingleSignOnMode"] == "saml"
     # learn.microsoft.com/entra/identity-platform/identifier-uri-restrictions: the two documented exemptions.
     if is_saml or changed["api"]["requestedAccessTokenVersion"] == 2:

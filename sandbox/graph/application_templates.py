@@ -3,8 +3,9 @@
 from sandbox.blank_objects import blank_application, blank_service_principal
 from sandbox.directory import GraphObject
 from sandbox.gallery import MSIAM_ACCESS_ROLE_ID, NON_GALLERY_TEMPLATE_ID, TEMPLATES, USER_ROLE_ID, Template
-from sandbox.graph.errors import not_found
+from sandbox.graph.errors import GraphError, not_found
 from sandbox.graph.mirror import mirror_application
+from sandbox.graph.ownership import has_only_owned
 from sandbox.graph.pages import entity, page
 from sandbox.graph.schemas import check_properties
 from sandbox.graph.wire import GraphAnswer, GraphRequest, Handler
@@ -54,8 +55,19 @@ async def instantiate(request: GraphRequest) -> GraphAnswer:
     mirror_application(application, service_principal)
     request.store.put("applications", application)
     request.store.put("service_principals", service_principal)
+    # graph-contract section 2: under OwnedBy alone both may come without an owner, whom nobody can then add.
+    switches, draws = request.tenant.switches, request.tenant.unkind.draws
+    is_orphan = switches.instantiate_without_owners and has_only_owned(request)
     for made in (application, service_principal):
-        request.directory.owners[made["id"]] = request.caller_object_ids()
+        request.directory.owners[made["id"]] = [] if is_orphan else request.caller_object_ids()
+    longest = switches.instantiate_seconds
+    await request.tenant.gate.wait(draws.between(longest / 5, longest, "instantiate", display_name))
+    if draws.hits(switches.instantiate_not_found_share, "instantiate 404", display_name):
+        if request.passage is not None:
+            request.tenant.gate.note(request.passage, "404 but created")
+        raise GraphError(
+            404, "NotFound", "Graph call failed with httpCode=NotFound, errorCode=, errorMessage=, reason=Not Found."
+        )
     return GraphAnswer(
         201,
         {

@@ -7,10 +7,11 @@ from sandbox.blank_objects import blank_application
 from sandbox.directory import GraphObject
 from sandbox.graph.application_rules import check_application, check_sent
 from sandbox.graph.deletion import delete_application
-from sandbox.graph.errors import bad_request, not_found
-from sandbox.graph.mirror import mirror_application
+from sandbox.graph.errors import bad_request, denied, not_found
+from sandbox.graph.ownership import has_only_owned
 from sandbox.graph.pages import entity, page
 from sandbox.graph.schemas import merged
+from sandbox.graph.synchronisation import synchronise_later
 from sandbox.graph.wire import NO_CONTENT, GraphAnswer, GraphRequest, Handler
 
 ALTERNATE_KEYS = ("appId", "uniqueName")
@@ -54,17 +55,17 @@ async def change(request: GraphRequest) -> GraphAnswer:
     sent = request.json_object()
     found = find_application(request)
     if found is None and request.creates_if_missing and "uniqueName" in request.parameters:
-        return _create(request, {**sent, "uniqueName": request.parameters["uniqueName"]})
+        # An upsert is decided where names are unique: in the write store.
+        found = request.store.primary.find_by("applications", "uniqueName", request.parameters["uniqueName"])
+        if found is None:
+            return _create(request, {**sent, "uniqueName": request.parameters["uniqueName"]})
     if found is None:
         raise not_found(next(iter(request.parameters.values())))
     check_sent(sent)
     changed = _changed(found, sent)
     check_application(request, changed, found)
     request.store.put("applications", changed)
-    service_principal = request.store.find_by("service_principals", "appId", found["appId"])
-    if service_principal is not None:
-        mirror_application(changed, service_principal, frozenset(sent))
-        request.store.put("service_principals", service_principal)
+    synchronise_later(request.tenant, changed, frozenset(sent))
     return NO_CONTENT
 
 
@@ -91,6 +92,9 @@ def owners_of(request: GraphRequest, object_id: str) -> GraphAnswer:
 
 def _create(request: GraphRequest, sent: dict[str, Any]) -> GraphAnswer:
     check_sent(sent)
+    if has_only_owned(request) and (sent.get("api") or {}).get("acceptMappedClaims"):
+        # graph-contract section 2, third limit: refused in the body of a create alone.
+        raise denied()
     display_name = sent.get("displayName")
     if not isinstance(display_name, str) or not display_name:
         raise bad_request("A value is required for property 'displayName' of resource 'Application'.")

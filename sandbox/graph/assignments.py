@@ -34,6 +34,10 @@ def _side(request: GraphRequest) -> tuple[str, str]:
     if found is None and name == "user-id":
         found = request.store.find_by("users", "userPrincipalName", wanted)
     if found is None:
+        exists = request.method == "POST" and request.store.primary.find(PATH_KINDS[name], wanted)
+        # Both have been seen for an object that has not replicated (graph-contract section 4).
+        if exists and request.tenant.unkind.draws.hits(0.5, "reference", request.key):
+            raise bad_request("Not a valid reference update.")
         raise not_found(wanted)
     return ("resourceId" if "/appRoleAssignedTo" in request.path else "principalId"), found["id"]
 
@@ -63,11 +67,14 @@ async def create(request: GraphRequest) -> GraphAnswer:
     check_properties("appRoleAssignment", sent)
     if request.text(side).lower() != object_id:
         raise bad_request(f"The {side} in the body does not match the object in the path.")
-    resource = request.store.get("service_principals", request.text("resourceId").lower())
+    resource_id = request.text("resourceId").lower()
     principal, principal_type = _principal(request, request.text("principalId").lower())
+    resource = _replicated(request, "service_principals", resource_id)
     role_id = request.text("appRoleId").lower()
-    _check_role(resource, role_id, principal_type)
+    # The roles are those that the replica has: a new one is not found for a while.
+    _check_role(request.store.seen("service_principals", resource_id) or resource, role_id, principal_type)
     _check_new(request, resource, principal, role_id)
+    _check_room(request, principal)
     made: dict[str, Any] = {
         "id": request.directory.opaque_id("assignment", principal["id"], resource["id"], role_id),
         "deletedDateTime": None,
@@ -93,11 +100,29 @@ def _get(request: GraphRequest) -> GraphObject:
 
 def _principal(request: GraphRequest, object_id: str) -> tuple[GraphObject, str]:
     for kind, principal_type in PRINCIPALS:
-        if found := request.store.find(kind, object_id):
+        if request.store.primary.find(kind, object_id):
+            found = _replicated(request, kind, object_id)
             if principal_type == "Group" and not found["securityEnabled"]:
                 raise bad_request("Only security-enabled groups can be assigned to an application.")
             return found, principal_type
     raise not_found(object_id)
+
+
+def _replicated(request: GraphRequest, kind: Kind, object_id: str) -> GraphObject:
+    """Return an object that the body names; one that the replica does not know yet is no valid reference."""
+    found = request.store.find(kind, object_id)
+    if found is None and request.store.primary.find(kind, object_id) is None:
+        raise not_found(object_id)
+    if found is None:
+        raise bad_request("Not a valid reference update.")
+    return found
+
+
+def _check_room(request: GraphRequest, principal: GraphObject) -> None:
+    held = sum(row["principalId"] == principal["id"] for row in request.store.primary.rows("assignments"))
+    if held >= request.tenant.switches.most_assignments:
+        message = "The number of app role assignments of this principal has reached its limit."
+        raise GraphError(403, "Directory_QuotaExceeded", message)
 
 
 def _check_role(resource: GraphObject, role_id: str, principal_type: str) -> None:
@@ -120,7 +145,9 @@ def _check_new(request: GraphRequest, resource: GraphObject, principal: GraphObj
         (row["principalId"], row["resourceId"], row["appRoleId"]) != wanted for row in request.store.rows("assignments")
     ):
         return
-    if role_id == DEFAULT_ACCESS:
+    # Which of the two texts comes is not known to depend on anything but, perhaps, the role (graph-contract 3).
+    is_unkind = request.tenant.switches.lag != "none"
+    if role_id == DEFAULT_ACCESS or (is_unkind and request.tenant.unkind.draws.hits(0.5, "duplicate", *wanted)):
         raise GraphError(400, "Request_MultipleObjectsWithSameKeyValue", "EntitlementGrant entry already exists.")
     raise bad_request("Permission being assigned already exists on the object")
 

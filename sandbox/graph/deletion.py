@@ -6,7 +6,7 @@ from sandbox.graph.wire import GraphRequest
 
 def delete_application(request: GraphRequest, application: GraphObject) -> None:
     """Put an application aside, and its service principal with it."""
-    service_principal = request.store.find_by("service_principals", "appId", application["appId"])
+    service_principal = request.store.primary.find_by("service_principals", "appId", application["appId"])
     _set_aside(request, "applications", "application", application)
     if service_principal is not None:
         delete_service_principal(request, service_principal)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from sandbox.graph import (
+    app_management,
     application_templates,
     applications,
     assignments,
@@ -19,14 +20,20 @@ from sandbox.graph import (
     service_principals,
     signing_certificates,
 )
+from sandbox.graph.collision import writing
 from sandbox.graph.errors import bad_request, denied, no_such_segment
+from sandbox.graph.mail import refused_mail
 from sandbox.graph.operations import Operation, match
+from sandbox.graph.ownership import check_ownership
 from sandbox.graph.store import Kind, Store
+from sandbox.graph.synchronisation import synchronise
+from sandbox.graph.throttling import throttle
 from sandbox.graph.wire import GraphAnswer, GraphRequest, Handler
 from sandbox.tenant import SandboxTenant
 from sandbox.unkind.gate import Passage
 
 HANDLERS: dict[str, Handler] = {
+    **app_management.HANDLERS,
     **application_templates.HANDLERS,
     **applications.HANDLERS,
     **assignments.HANDLERS,
@@ -75,7 +82,8 @@ def resolve(tenant: SandboxTenant, call: Call) -> Resolved:
     """Find what a call means; raises nothing, so that even a refused call has the name of its operation."""
     raw_path, _, raw_query = call.target.partition("?")
     path = unquote(raw_path).rstrip("/")
-    found = match(call.method, path) or match(call.method, _by_object_id(Store(tenant.directory), path))
+    store = Store(tenant.directory, tenant.unkind)
+    found = match(call.method, path) or match(call.method, _by_object_id(store, path))
     request = GraphRequest(
         tenant=tenant,
         version=call.version,
@@ -99,11 +107,24 @@ async def answer(resolved: Resolved, claims: Mapping[str, Any], passage: Passage
     handler = HANDLERS.get(resolved.name)
     if resolved.operation is None or handler is None or (request.version == "beta" and resolved.name not in BETA):
         raise no_such_segment(request.path)
-    if not resolved.operation.allows(frozenset(claims.get("roles", ()))):
-        raise denied()
+    synchronise(request.tenant)
+    headers = throttle(request, resolved.name)
+    if not may_call(request, resolved.operation):
+        raise refused_mail() if resolved.name == mail.OPERATION else denied()
     if request.raw_body and request.body is None and not request.headers.get("content-type", "").startswith("text/"):
         raise bad_request("Unable to read JSON request payload. Please ensure the payload is valid JSON.", "BadRequest")
-    return await handler(request)
+    check_ownership(request, resolved.operation)
+    with writing(request, resolved.name):
+        await request.tenant.gate.wait(request.tenant.switches.latency_seconds)
+        result = await handler(request)
+    return replace(result, headers={**headers, **result.headers})
+
+
+def may_call(request: GraphRequest, operation: Operation) -> bool:
+    """Tell whether the token's roles, or for a mail Exchange's own grant, allow the operation."""
+    if operation.allows(frozenset(request.claims.get("roles", ()))):
+        return True
+    return operation.operation_id == mail.OPERATION and mail.is_in_exchange_scope(request)
 
 
 def _by_object_id(store: Store, path: str) -> str:

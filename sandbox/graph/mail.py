@@ -3,6 +3,7 @@
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
+from datetime import timedelta
 from email import message_from_bytes
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -15,6 +16,8 @@ from sandbox.graph.schemas import check_properties
 from sandbox.graph.wire import GraphAnswer, GraphRequest, Handler
 from sandbox.mailbox import Attachment, Message
 
+OPERATION = "users.user.sendMail"
+MINUTE = timedelta(minutes=1)
 LARGEST_REQUEST = 4 * 1024 * 1024
 
 
@@ -29,8 +32,46 @@ async def send_mail(request: GraphRequest) -> GraphAnswer:
         message = _from_json(request, sender)
     if not (*message.to, *message.cc):
         raise GraphError(400, "ErrorInvalidRecipients", "At least one recipient is not valid.")
-    request.tenant.mailbox.deliver(message)
+    await _send(request, sender, message)
     return GraphAnswer(202, request_summary={"subject": message.subject, "to": list(message.to)})
+
+
+def refused_mail() -> GraphError:
+    """Return the refusal of a sender that neither Entra nor Exchange has granted."""
+    return GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+
+
+def is_in_exchange_scope(request: GraphRequest) -> bool:
+    """Tell whether Exchange's RBAC for Applications lets the caller send as this mailbox (graph-contract 12)."""
+    scope = request.tenant.switches.exchange_mail_scope.casefold()
+    return bool(scope) and _sender(request).casefold() == scope
+
+
+async def _send(request: GraphRequest, sender: str, message: Message) -> None:
+    """Take a mail, if the mailbox is not busy with others, and let it arrive when its turn has come."""
+    tenant = request.tenant
+    switches, limits, draws = tenant.switches, tenant.unkind.limits, tenant.unkind.draws
+    if switches.mail_connections and limits.sending[sender] >= switches.mail_connections:
+        raise GraphError(
+            429,
+            "ApplicationThrottled",
+            "Application is over its MailboxConcurrency limit.",
+            headers={"Retry-After": "2"},
+        )
+    limits.sending[sender] += 1
+    try:
+        await tenant.gate.wait(switches.latency_seconds)
+    finally:
+        limits.sending[sender] -= 1
+    now = tenant.clock.now()
+    turns = [turn for turn in limits.mails.get(sender, []) if turn > now - MINUTE]
+    limits.mails[sender] = turns
+    turn = now
+    if switches.mails_per_minute and len(turns) >= switches.mails_per_minute:
+        turn = max(now, turns[-switches.mails_per_minute] + MINUTE)
+    turns.append(turn)
+    delay = draws.between(0, switches.mail_delay_seconds, "mail", request.key)
+    tenant.mailbox.deliver(message, turn + timedelta(seconds=delay))
 
 
 def _sender(request: GraphRequest) -> str:
@@ -140,4 +181,4 @@ def _content(part: Any) -> bytes:
     return content if isinstance(content, bytes) else b""
 
 
-HANDLERS: dict[str, Handler] = {"users.user.sendMail": send_mail}
+HANDLERS: dict[str, Handler] = {OPERATION: send_mail}

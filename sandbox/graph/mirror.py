@@ -1,4 +1,4 @@
-"""What flows from an application to its service principal (graph-contract section 4): here at once."""
+"""What flows from an application to its service principal (graph-contract section 4)."""
 
 from copy import deepcopy
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.clock import graph_time, parse_time
+from sandbox.graph.app_management import check_policy
 from sandbox.graph.applications import get_application
 from sandbox.graph.errors import bad_request
 from sandbox.graph.schemas import check_properties
@@ -27,6 +28,7 @@ async def add_password(request: GraphRequest) -> GraphAnswer:
     now = request.tenant.clock.now()
     starts = _time(wanted, "startDateTime") or now
     ends = _time(wanted, "endDateTime") or years_after(starts, DEFAULT_YEARS)
+    check_policy(request.tenant.switches, starts, ends)
     if ends <= starts:
         raise bad_request("Credential end date must be later than its start date.", "CredentialInvalidLifetime")
     text = _secret_text()
@@ -42,6 +44,9 @@ async def add_password(request: GraphRequest) -> GraphAnswer:
     }
     application["passwordCredentials"].append(credential)
     request.directory.secret_values[key_id] = text
+    request.tenant.unkind.secrets_known[key_id] = tuple(
+        now + lag for lag in request.tenant.unkind.lags("secret", key_id)
+    )
     request.store.put("applications", application)
     return GraphAnswer(
         200,
@@ -60,7 +65,10 @@ async def remove_password(request: GraphRequest) -> GraphAnswer:
     if not _GUID.fullmatch(key_id):
         raise bad_request("Invalid value specified for property 'keyId'.")
     kept = [found for found in application["passwordCredentials"] if found["keyId"].lower() != key_id.lower()]
-    if len(kept) == len(application["passwordCredentials"]):
+    # A replica that has not heard of the secret yet finds none to remove (graph-contract section 4).
+    seen = request.store.seen("applications", application["id"]) or {"passwordCredentials": []}
+    known = any(found["keyId"].lower() == key_id.lower() for found in seen["passwordCredentials"])
+    if len(kept) == len(application["passwordCredentials"]) or not known:
         raise bad_request(f"No password credential found with keyId {key_id}.")
     application["passwordCredentials"] = kept
     request.directory.secret_values.pop(key_id.lower(), None)

@@ -12,6 +12,7 @@ from sandbox.graph.applications import owners_of
 from sandbox.graph.deletion import delete_service_principal
 from sandbox.graph.errors import GraphError, bad_request, not_found
 from sandbox.graph.mirror import mirror_application
+from sandbox.graph.ownership import has_only_owned, not_in_local_tenant
 from sandbox.graph.pages import entity, page
 from sandbox.graph.schemas import check_properties, merged
 from sandbox.graph.wire import NO_CONTENT, GraphAnswer, GraphRequest, Handler
@@ -81,7 +82,9 @@ async def change(request: GraphRequest) -> GraphAnswer:
     sent = request.json_object()
     found = find_service_principal(request)
     if found is None and request.creates_if_missing and "appId" in request.parameters:
-        return _create(request, request.parameters["appId"], sent)
+        found = request.store.primary.find_by("service_principals", "appId", request.parameters["appId"])
+        if found is None:
+            return _create(request, request.parameters["appId"], sent)
     if found is None:
         raise not_found(next(iter(request.parameters.values())))
     _check_sent(sent)
@@ -102,7 +105,7 @@ async def list_owners(request: GraphRequest) -> GraphAnswer:
 
 def _create(request: GraphRequest, client_id: str, sent: dict[str, Any]) -> GraphAnswer:
     _check_sent(sent)
-    if request.store.find_by("service_principals", "appId", client_id) is not None:
+    if request.store.primary.find_by("service_principals", "appId", client_id) is not None:
         message = (
             "The service principal cannot be created, updated, or restored because the service principal name "
             f"{client_id} is already in use."
@@ -110,6 +113,8 @@ def _create(request: GraphRequest, client_id: str, sent: dict[str, Any]) -> Grap
         details = [{"code": "ObjectConflict", "message": message, "target": "servicePrincipalNames"}]
         raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", message, details=details)
     application = request.store.find_by("applications", "appId", client_id)
+    if has_only_owned(request) and not _is_own(request, application):
+        raise not_in_local_tenant()
     if application is None:
         raise bad_request(
             f"The appId '{client_id}' of the service principal does not reference a valid application object."
@@ -127,6 +132,11 @@ def _create(request: GraphRequest, client_id: str, sent: dict[str, Any]) -> Grap
     request.store.put("service_principals", made)
     directory.owners[made["id"]] = request.caller_object_ids()
     return entity(request, shown(made), "servicePrincipal", "servicePrincipals", status=201)
+
+
+def _is_own(request: GraphRequest, application: GraphObject | None) -> bool:
+    owners = request.directory.owners.get(application["id"], ()) if application else ()
+    return bool(set(owners) & set(request.caller_object_ids()))
 
 
 def _check_sent(sent: dict[str, Any]) -> None:

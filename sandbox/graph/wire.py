@@ -11,6 +11,7 @@ from sandbox.graph.errors import bad_request
 from sandbox.graph.store import Store
 from sandbox.tenant import SandboxTenant
 from sandbox.unkind.gate import Passage
+from sandbox.unkind.replicas import REPLICAS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class GraphRequest:
     """Its way through the gate; the sandbox's own look-ups have none."""
 
     @property
+    def key(self) -> str:
+        """Return what the call is about, for draws."""
+        return self.passage.key if self.passage else self.path
+
+    @property
     def directory(self) -> Directory:
         """Return the tenant's directory."""
         return self.tenant.directory
@@ -42,7 +48,9 @@ class GraphRequest:
     @cached_property
     def store(self) -> Store:
         """Return the one way to the directory's objects."""
-        return Store(self.tenant.directory)
+        unkind = self.tenant.unkind
+        replica = unkind.draws.pick(REPLICAS, "replica", self.method, self.key)
+        return Store(self.tenant.directory, unkind, replica, writes=self.method != "GET")
 
     @property
     def root(self) -> str:

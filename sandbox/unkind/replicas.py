@@ -30,15 +30,21 @@ class Replicas:
         self._pasts: dict[tuple[str, str], list[_Version]] = {}
 
     def wrote(
-        self, kind: str, object_id: str, old: dict[str, Any] | None, new: dict[str, Any] | None, lags: Lags
+        self,
+        kind: str,
+        object_id: str,
+        old: dict[str, Any] | None,
+        new: dict[str, Any] | None,
+        lags: Lags,
+        at: datetime | None = None,
     ) -> None:
-        """Note a write; replicas learn of an object's writes in their order."""
+        """Note a write of now or of some time ago; replicas learn of an object's writes in their order."""
         past = self._past(kind, object_id)
         if not past and not any(lags):
             return
         past = past or [_Version(old, (_ALWAYS,) * REPLICAS)]
-        now = self._now()
-        known_at = tuple(max(before, now + lag) for before, lag in zip(past[-1].known_at, lags, strict=True))
+        written = at or self._now()
+        known_at = tuple(max(before, written + lag) for before, lag in zip(past[-1].known_at, lags, strict=True))
         self._pasts[kind, object_id] = [*past, _Version(new, known_at)]
 
     def forget(self, kind: str, object_id: str) -> None:

@@ -34,6 +34,10 @@ class Unkindness:
 
     def __init__(self, seed: int, clock: Clock, switches: Callable[[], Switches]) -> None:
         self._switches = switches
+        self.synchronisations: list[tuple[datetime, str, frozenset[str]]] = []
+        """What is to flow from applications to service principals: when, from which, which properties."""
+        self.secrets_known: dict[str, tuple[datetime, ...]] = {}
+        """When each token server takes a client secret, by its keyId."""
         self.draws = Draws(seed)
         self.replicas = Replicas(clock.now)
         self.gate = Gate(self.draws, clock, switches)
@@ -42,7 +46,12 @@ class Unkindness:
             Bucket(clock.now, 10), Bucket(clock.now, 150), Bucket(clock.now, 10), Bucket(clock.now, 10)
         )
 
+    @property
+    def switches(self) -> Switches:
+        """Return the present switches."""
+        return self._switches()
+
     def lags(self, *key: str) -> Lags:
         """Return how long each replica takes to learn of the next write of an object."""
-        profile = self._switches().lag
+        profile = self.switches.lag
         return [lag_of(profile, self.draws.fraction("lag", *key, str(replica))) for replica in range(REPLICAS)]

@@ -80,6 +80,7 @@ class Switches:
     exchange_mail_scope: str = ""
     """The mailbox as which Exchange's own RBAC lets the identity send, with or without the Entra role Mail.Send."""
 
+    # A managed identity's token lives 24 hours (learn.microsoft.com/azure/app-service/overview-managed-identity).
     token_seconds: int = 86_399
     """The life of the identity's tokens, in real time; below 300 the SDKs ask anew for every call."""
 
@@ -92,7 +93,7 @@ UNKIND = Switches(
     throttle_share=0.02,
     unavailable_share=0.01,
     lost_answer_share=0.01,
-    collision_share=0.2,
+    collision_share=0.1,
     instantiate_seconds=10.0,
     instantiate_not_found_share=0.25,
     instantiate_without_owners=True,
