@@ -59,6 +59,9 @@ class Sts:
             # Without the cause: its text may quote the form.
             msg = f"The token service did not answer the proof of a secret ({type(error).__name__})."
             raise NotReady(msg, retry_after=5) from None
+        if not isinstance(body, dict):
+            msg = "The token service answered the proof of a secret with something other than a JSON object."
+            raise NotReady(msg, retry_after=5)
         if answer.ok and body.get("access_token"):
             return
         codes = {int(code) for code in body.get("error_codes") or ()}

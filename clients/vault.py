@@ -107,12 +107,14 @@ async def _explained(what: str) -> AsyncIterator[None]:
     """Turn the vault's failures into ours; the SDK's own text is not repeated: it may quote a request."""
     try:
         yield
-    except ResourceNotFoundError:
-        raise
     except HttpResponseError as error:
         raise _refusal(what, error) from None
     except AzureError as error:
         msg = f"The vault did not answer when asked to {what} ({type(error).__name__})."
+        raise NotReady(msg, retry_after=10) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The SDK stumbled over an answer, and its text quotes what it stumbled over.
+        msg = f"The vault answered oddly when asked to {what} ({type(error).__name__}); look at the service's health."
         raise NotReady(msg, retry_after=10) from None
 
 
@@ -124,6 +126,8 @@ def _refusal(what: str, error: HttpResponseError) -> GatehouseError:
             " Secrets Officer on it, and look at its firewall.",
             missing="Key Vault Secrets Officer",
         )
+    if error.status_code == 404:  # what we address was listed or just written
+        return NotReady(f"The vault could not {what} yet (404).", retry_after=10)
     if error.status_code == 409:  # a deleted name cannot be reused until it is recovered or purged
         return TenantError(
             f"The vault could not {what}: the secret's name is deleted but recoverable. Recover it"

@@ -11,7 +11,7 @@ from clients.graph import decode
 from clients.graph.calls import CREATE_IF_MISSING, PAGE_SIZE, GraphCalls, quoted, values_of
 from clients.graph.refusals import refusal, says
 from clients.graph.wire import JSON
-from sso.errors import TenantError
+from sso.errors import NotReady, TenantError
 from sso.model import (
     GRAPH_CLIENT_ID,
     Application,
@@ -188,8 +188,13 @@ class ApplicationCalls(GraphCalls):
         builder = self._api.applications.by_application_id(application.object_id).add_password
         credential = {"displayName": display_name, "endDateTime": decode.wire_moment(ends)}
         body = await self._write("add secret", Method.POST, builder, {"passwordCredential": credential})
-        secret = Secret(body.pop("secretText"))
-        return decode.password(body), secret
+        try:
+            secret = Secret(body.pop("secretText"))
+            return decode.password(body), secret
+        except (KeyError, TypeError, ValueError) as error:
+            # Minted or not: whoever looks next finds out. What was answered is not repeated, it may hold the secret.
+            msg = f"Graph answered 'add secret' oddly ({type(error).__name__}); look at the service's health."
+            raise NotReady(msg, retry_after=5, unknown=True) from None
 
     async def remove_password(self, application: Application, key_id: KeyId) -> None:
         """Remove a client secret; one that is gone already is success."""

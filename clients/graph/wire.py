@@ -22,7 +22,7 @@ from kiota_abstractions.method import Method
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
-from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
+from kiota_http.middleware.options import RedirectHandlerOption, ResponseHandlerOption, RetryHandlerOption
 from msgraph.graph_request_adapter import GraphRequestAdapter, options
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
@@ -47,7 +47,7 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the request was carried out."""
-        return self.status < 400  # the first status of an error, RFC 9110 section 15
+        return self.status < 300  # redirects are not followed, so one is a refusal
 
     @property
     def fault(self) -> Fault:
@@ -64,9 +64,13 @@ class GraphWire:
         provider = AzureIdentityAuthenticationProvider(
             credential, scopes=[f"{url}/.default"], allowed_hosts=[httpx.URL(url).host]
         )
-        retries = {RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False)}
+        ours = {
+            RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False),
+            # Graph's own calls never redirect; whoever does would be handed our addresses, which name people.
+            RedirectHandlerOption.get_key(): RedirectHandlerOption(should_redirect=False),
+        }
         self._http = GraphClientFactory.create_with_default_middleware(
-            client=httpx.AsyncClient(timeout=CALL_TIMEOUT, http2=True), options={**options, **retries}
+            client=httpx.AsyncClient(timeout=CALL_TIMEOUT, http2=True), options={**options, **ours}
         )
         adapter = GraphRequestAdapter(provider, client=self._http)
         adapter.base_url = f"{url}/v1.0"
