@@ -1,7 +1,7 @@
 """Steps on credentials: the signing certificate and the client secret."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clients.tenant.intents import intent
 from clients.tenant.parts import READ_PAUSE, READS, Parts, Work
@@ -51,6 +51,10 @@ async def mint_secret(parts: Parts, step: steps.MintSecret, work: Work, now: dat
     """Mint a client secret, once, and stage it; its value lives in one local variable between the two."""
     application = work.application
     held = {password.key_id for password in application.passwords}
+    youngest = max((password.starts for password in application.passwords), default=None)
+    if youngest and now - youngest < timedelta(seconds=CREDENTIAL_PAUSE):
+        # The vault dates versions in whole seconds too: two of one second could not be told apart.
+        await parts.wait(CREDENTIAL_PAUSE)
     async with intent(parts, work, step.name, now, held.__contains__) as attempt:
         minted, secret = await parts.graph.add_password(application, step.display_name, step.ends)
         attempt.answer = minted.key_id
