@@ -96,6 +96,8 @@ async def hostless(running_hostless: World, monkeypatch: pytest.MonkeyPatch) -> 
     await running_hostless.reset()
     for name, value in running_hostless.state.env.items():
         monkeypatch.setenv(name, value)
+    # aiohttp, under the Azure SDKs, reads SSL_CERT_FILE only once, when it is imported: long before this sandbox.
+    aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(running_hostless.state.env["SSL_CERT_FILE"])  # noqa: SLF001
     opened = Hostless(running_hostless)
     yield opened
     await opened.close()
@@ -117,6 +119,7 @@ from = "vendor"
 [saml]
 identifiers = ["https://sso.smartsheet.com/{Workspace}"]
 reply_urls = ["https://sso.smartsheet.com/{Workspace}/acs"]
+sign_on_url = "https://sso.smartsheet.com"
 initiated_by = "sp"
 
 [handoff]
@@ -135,7 +138,7 @@ provisioning = "just-in-time"
 
 @pytest.fixture(scope="session")
 async def running_wider_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """A sandbox whose app has one more vendor, `smartsheet`, which supplies a parameter itself."""
+    """A sandbox whose app knows two more vendors: `smartsheet` supplies a parameter itself, `broken` is broken."""
     folder = tmp_path_factory.mktemp("wider")
     app = folder / "app"
     app.mkdir()
@@ -145,6 +148,7 @@ async def running_wider_world(tmp_path_factory: pytest.TempPathFactory) -> Async
         else:
             shutil.copy(CLONE / name, app / name)
     (app / "vendors" / "smartsheet.toml").write_text(WITH_VENDOR_PARAMETER, encoding="utf-8")
+    (app / "vendors" / "broken.toml").write_text('name = "Broken"\n', encoding="utf-8")
     async with running_sandbox(calm=True, app=app, log=folder / "log") as state:
         tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:

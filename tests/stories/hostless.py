@@ -11,6 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueServiceClient
 
 import handlers.assignment
+import handlers.intake
 import handlers.onboarding
 import handlers.operations
 from clients.settings import read_settings
@@ -38,13 +39,14 @@ class Hostless:
     def __init__(self, world: World) -> None:
         self.world = world
         self.now = datetime.now(UTC)
+        self.settings = dict(world.state.env)  # changed before the tenant is opened
         self._tenant: Tenant | None = None
 
     @property
     def tenant(self) -> Tenant:
         """The app's own view of the tenant, opened with its first use, so that its tokens say what holds then."""
         if self._tenant is None:
-            self._tenant = Tenant.connect(read_settings(self.world.state.env))
+            self._tenant = Tenant.connect(read_settings(self.settings))
         return self._tenant
 
     async def close(self) -> None:
@@ -60,7 +62,7 @@ class Hostless:
 
     async def accept(self, vendor: str, *, key: str | None = None, **changes: Any) -> Operation:
         """Take a request in, as `POST /onboardings` does."""
-        return await handlers.onboarding.accept(self.tenant, request(vendor, **changes), Caller(None, key), self.now)
+        return await handlers.intake.accept(self.tenant, request(vendor, **changes), Caller(None, key), self.now)
 
     async def operation(self, operation: OperationId) -> Operation:
         """The operation as it is now."""
@@ -83,6 +85,12 @@ class Hostless:
     async def left(self) -> dict[str, int]:
         """How many messages stand on each queue, those that wait for their time too."""
         return {name: count for name, count in (await self.tenant.queues.lengths()).items() if count}
+
+    async def run_all(self) -> None:
+        """Take and carry out until no message is visible."""
+        while messages := await self.take():
+            for message in messages:
+                await self.run(message)
 
     async def run(self, delivered: Delivered) -> None:
         """Carry one message out, as its trigger does."""
