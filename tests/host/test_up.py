@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 from azure.storage.queue.aio import QueueServiceClient
 
+from sandbox.unkind.switches import CALM, UNKIND, Lag, Switches
 from sandbox.up import running_sandbox
 from tests.host.conftest import SAMPLE_APP
 
@@ -49,6 +51,18 @@ async def test_starts_without_a_host() -> None:
     """With --no-host everything but the Functions host runs."""
     async with running_sandbox(host=False) as state:
         assert len(_children(state.pid)) == 1
+
+
+@pytest.mark.parametrize(("calm", "lag", "expected"), [(False, None, UNKIND), (True, "bad", replace(CALM, lag="bad"))])
+async def test_is_unkind_unless_it_is_told_to_be_calm(calm: bool, lag: Lag | None, expected: Switches) -> None:
+    """Without --calm the tenant has every unkindness of the contract's checklist; --lag changes one of them."""
+    async with running_sandbox(host=False, calm=calm, lag=lag) as state:
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"]))
+        async with aiohttp.ClientSession(connector=connector) as client:
+            await client.put(f"{state.control}/switches", json={"lag": "none", "throttle_share": 1})
+            await client.post(f"{state.control}/reset")
+            async with client.get(f"{state.control}/switches") as response:
+                assert Switches(**await response.json()) == expected
 
 
 @pytest.mark.parametrize("victim", ["azurite", "sandbox.host"])
