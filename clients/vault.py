@@ -48,18 +48,22 @@ class Vault:
     async def stage(self, key: Key, secret: Secret, *, key_id: KeyId, client_id: ClientId) -> VaultVersion:
         """Put a fresh secret under the staged name: without `exp`, so that it raises no event."""
         tags = {KEY_ID: key_id, CLIENT_ID: client_id}
-        async with _explained("stage the secret"):
-            made = await self._client.set_secret(key.staged_secret_name, secret.reveal(), tags=tags)
-        return _version(key.staged_secret_name, made.properties)
+        return await self._write("stage the secret", key.staged_secret_name, secret, tags)
 
     async def promote(
         self, key: Key, staged: VaultVersion, secret: Secret, *, client_id: ClientId, ends: datetime
     ) -> VaultVersion:
         """Make a proved secret the newest version of the name that people read."""
         tags = {KEY_ID: str(staged.key_id), CLIENT_ID: client_id, STAGED_VERSION: staged.version}
-        async with _explained("promote the secret"):
-            made = await self._client.set_secret(key.secret_name, secret.reveal(), tags=tags, expires_on=ends)
-        return _version(key.secret_name, made.properties)
+        return await self._write("promote the secret", key.secret_name, secret, tags, ends)
+
+    async def _write(
+        self, what: str, name: str, secret: Secret, tags: dict[str, str], ends: datetime | None = None
+    ) -> VaultVersion:
+        """Make a version: the one place where a value is opened to be kept."""
+        async with _explained(what):
+            made = await self._client.set_secret(name, secret.reveal(), tags=tags, expires_on=ends)
+        return _version(name, made.properties)
 
     async def read(self, version: VaultVersion) -> Secret:
         """The value of one version."""

@@ -17,7 +17,9 @@ PROBLEM = "application/problem+json"
 def shaped(name: str, body: Any) -> Any:
     """The body, once it has the published shape of this name."""
     schema = {"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]}
-    problems = sorted(str(error) for error in Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body))
+    problems = sorted(
+        str(error) for error in Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body)
+    )
     assert not problems, f"{name}: {problems[0]}"
     return body
 

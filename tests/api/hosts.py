@@ -47,7 +47,9 @@ async def another_host(world: World, settings: Mapping[str, str | None], *option
         certificate = issue_loopback_certificate(Path(folder))
         command = [sys.executable, "-m", "sandbox.host", "--app", str(CLONE), "--end-with-stdin"]
         command += ["--certfile", str(certificate.certificate), "--keyfile", str(certificate.key), *options]
-        child = await Child.start("Another host", command, environment, lambda said: any("url" in line for line in said))
+        child = await Child.start(
+            "Another host", command, environment, lambda said: any("url" in line for line in said)
+        )
         url = json.loads(next(line for line in child.said if "url" in line))["url"]
         connector = aiohttp.TCPConnector(ssl=certificate.client_context())
         try:

@@ -1,6 +1,7 @@
 """The function index: who may call what, and by which key."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from tests.api.answers import problem
 from tests.api.hosts import MASTER_KEY, another_host
@@ -32,7 +33,7 @@ ANONYMOUS = {"page"}
 MASTER = "master-key-of-a-test"
 
 
-async def _bindings(world: World) -> dict[str, dict[str, object]]:
+async def _bindings(world: World) -> dict[str, dict[str, Any]]:
     """The trigger of every function, as the host has indexed it."""
     reply = await world._call("GET", f"{world.state.host}/admin/functions")  # noqa: SLF001  # outside the app's /api
     triggers = {}
@@ -53,7 +54,7 @@ async def test_every_function_is_the_one_of_the_design(running_world: World) -> 
     """Names, methods, routes and queues are those that the documentation names, and no others."""
     triggers = await _bindings(running_world)
     http = {
-        name: ({str(method).upper() for method in trigger["methods"]}, trigger["route"])  # type: ignore[attr-defined]
+        name: ({str(method).upper() for method in trigger["methods"]}, trigger["route"])
         for name, trigger in triggers.items()
         if trigger["type"] == "httpTrigger"
     }

@@ -1,7 +1,7 @@
 """Hostile text in every field: refused, or escaped wherever people read it, and never in a header."""
 
 import html
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ HOSTILE = {
     "a terminal's colours": "\x1b[31mred",
     "a line separator": "x\u2028y",
 }
-FIELDS = {
+FIELDS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "vendor": lambda text: {"vendor": text},
     "instance": lambda text: {"instance": text},
     "owner": lambda text: {"owner": text},
@@ -129,13 +129,13 @@ FREE_TEXT = f"{TEMPLATE} {MARKUP}"
 
 
 @pytest.fixture(scope="module")
-async def hostile(quiet: World) -> AsyncIterator[tuple[World, dict[str, Any]]]:
-    """An onboarding whose free texts are hostile, carried out, and one that fails because its role is."""
+async def hostile(quiet: World) -> tuple[World, dict[str, Any]]:
+    """An onboarding whose free texts are hostile, carried out."""
     operation = await quiet.onboard(
         "hellotracks", display_name=FREE_TEXT, requested_by=FREE_TEXT, ticket="IT/1234#a:b", assignments=None
     )
     assert operation["state"] == "waiting", operation
-    yield quiet, operation
+    return quiet, operation
 
 
 async def test_free_text_is_escaped_in_every_mail(hostile: tuple[World, dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -37,10 +38,8 @@ class Messages:
         try:
             await client.send_message(text)
         except ResourceNotFoundError:
-            try:
+            with contextlib.suppress(ResourceExistsError):
                 await client.create_queue()
-            except ResourceExistsError:
-                pass
             await client.send_message(text)
 
     async def length(self, queue: str) -> int:
@@ -66,7 +65,9 @@ async def messages(running_world: World) -> AsyncIterator[Messages]:
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something has happened."""
     async with asyncio.timeout(WITHIN):
-        while not await happened():
+        while True:
+            if await happened():
+                return
             await asyncio.sleep(0.1)
 
 
@@ -112,12 +113,16 @@ async def test_message_that_cannot_be_carried_out_fails_its_operation(
     quiet: World, messages: Messages, tenant: Tenant, batch: Any
 ) -> None:
     """Where a broken message names a known operation, that fails with the reason and its owner is told."""
-    key, mails, before = key_of("thoropass", "broken-message"), len(await quiet.mailbox()), len(await unreadable(tenant))
+    key, mails, before = (
+        key_of("thoropass", "broken-message"),
+        len(await quiet.mailbox()),
+        len(await unreadable(tenant)),
+    )
     broken = await tenant.ledger.add_operation(await _row(quiet, key_name=key.instance, age=timedelta(0)))
     await messages.put("assignments", {"operation": broken.id, "batch": batch})
 
     async def failed() -> bool:
-        return (await quiet.operation(broken.id))["state"] == "failed"
+        return bool((await quiet.operation(broken.id))["state"] == "failed")
 
     await until(failed)
     found = await quiet.operation(broken.id)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from clients.ledger import Ledger, new_operation_id
-from clients.tenant import Tenant
 from sso.model import Key, key_of
 from sso.operation import Operation, State
 from tests.api.answers import nothing_changes, problem, shaped
@@ -198,7 +197,7 @@ async def test_only_a_failed_or_waiting_operation_is_replayed(quiet: World) -> N
     assert "done" in detail
 
 
-async def test_applications_come_in_pages_of_a_hundred(quiet: World, tenant: Tenant) -> None:
+async def test_applications_come_in_pages_of_a_hundred(quiet: World) -> None:
     """Two hundred and five applications are shown once each, in the order of their keys, in three pages."""
     await quiet.reset()
 

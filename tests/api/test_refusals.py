@@ -38,7 +38,9 @@ CASES: Mapping[str, Case] = {
     "an empty parameter": Case({"parameters": {"InstanceName": ""}}, ("parameters.InstanceName",)),
     "a parameter that is too long": Case({"parameters": {"InstanceName": "a" * 201}}, ("parameters.InstanceName",)),
     "an extra parameter": Case({"parameters": {**SMARTTRACE, "Region": "eu"}}, ("parameters.Region",)),
-    "a parameter for a vendor that takes none": Case({"parameters": SMARTTRACE}, ("parameters.InstanceName",), "thoropass"),
+    "a parameter for a vendor that takes none": Case(
+        {"parameters": SMARTTRACE}, ("parameters.InstanceName",), "thoropass"
+    ),
     "no owner": Case({"owner": None}, ("owner",)),
     "an owner that is no text": Case({"owner": {"mail": "app-owner@contoso.com"}}, ("owner",)),
     "an unknown owner": Case({"owner": "nobody@contoso.com"}, ("owner",)),
@@ -57,7 +59,9 @@ CASES: Mapping[str, Case] = {
     "an ambiguous user": Case({"assignments": {"users": [BY_ALIAS]}}, ("assignments.users[0]",)),
     "an unknown group": Case({"assignments": {"groups": ["Sails"]}}, ("assignments.groups[0]",)),
     "an ambiguous group": Case({"assignments": {"groups": ["Project Phoenix"]}}, ("assignments.groups[0]",)),
-    "a group that is no security group": Case({"assignments": {"groups": ["All Employees"]}}, ("assignments.groups[0]",)),
+    "a group that is no security group": Case(
+        {"assignments": {"groups": ["All Employees"]}}, ("assignments.groups[0]",)
+    ),
     "a group named as a user": Case({"assignments": {"users": ["Sales"]}}, ("assignments.users[0]",)),
     "a role that is no text": Case({"assignments": {"role": 1}}, ("assignments.role",)),
     "a ticket with a space": Case({"ticket": "IT 1234"}, ("ticket",)),
@@ -87,7 +91,9 @@ def changed(vendor: str, changes: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 async def twins(quiet: World) -> World:
     """Two people who share an alias, as a directory that is synchronised twice may have."""
-    for user in [u for u in (await quiet.dump())["users"] if u["userPrincipalName"].startswith(("helpdesk", "gatehouse"))]:
+    for user in [
+        u for u in (await quiet.dump())["users"] if u["userPrincipalName"].startswith(("helpdesk", "gatehouse"))
+    ]:
         aliases = [*user["proxyAddresses"], f"smtp:{BY_ALIAS}"]
         await quiet.control("PUT", f"/objects/users/{user['id']}", {"proxyAddresses": aliases})
     return quiet
@@ -131,7 +137,9 @@ async def test_unknown_vendor_is_answered_with_the_nearest(quiet: World, written
         assert meant in detail
 
 
-@pytest.mark.parametrize("vendor", ["../smarttrace", "smarttrace.toml", "/etc/passwd", "smarttrace\x00", "a" * 5000, ""])
+@pytest.mark.parametrize(
+    "vendor", ["../smarttrace", "smarttrace.toml", "/etc/passwd", "smarttrace\x00", "a" * 5000, ""]
+)
 async def test_vendor_is_a_name_and_never_a_path(quiet: World, vendor: str) -> None:
     """What is no slug is an unknown vendor, and its text is not repeated at length."""
     async with nothing_changes(quiet):

@@ -115,7 +115,9 @@ def test_each_cloud_has_its_own_hosts(cloud: Cloud) -> None:
     assert ("chinacloudapi" in settings.entity_id) == (cloud == "china")
 
 
-@pytest.mark.parametrize("text", ["Calendars.Read Mail.Read", "Calendars.Read,Mail.Read", " Calendars.Read,  Mail.Read "])
+@pytest.mark.parametrize(
+    "text", ["Calendars.Read Mail.Read", "Calendars.Read,Mail.Read", " Calendars.Read,  Mail.Read "]
+)
 def test_consent_scopes_are_words(text: str) -> None:
     """Scopes may be parted by spaces or commas."""
     settings = read_settings({**GOOD, "GATEHOUSE_CONSENT_SCOPES": text})

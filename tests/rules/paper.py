@@ -118,12 +118,12 @@ class Paper:
             yield rest[0]
         raise AssertionError(f"the plan never ends: {[step.name for step in self.planned()]}")
 
-    def take(self, step: Step) -> Observed:
+    def take(self, step: Step) -> Observed:  # noqa: C901, PLR0912  # one case for each step
         """What is there after one step."""
         observed = self.observed
         match step:
             case steps.Adopt():
-                return replace(observed, application=step.application, adoptable=None)
+                return replace(observed, application=step.application, adoptables=())
             case steps.RemoveTwin():
                 return replace(observed, twins=tuple(twin for twin in observed.twins if twin != step.object_id))
             case steps.Instantiate():
@@ -149,9 +149,7 @@ class Paper:
                 found = self._service_principal
                 thumbprint = Thumbprint(self._new("thumbprint"))
                 added = TokenSigningCertificate(thumbprint, step.subject, NOW, step.ends, b"certificate")
-                return replace(
-                    observed, service_principal=replace(found, certificates=(*found.certificates, added))
-                )
+                return replace(observed, service_principal=replace(found, certificates=(*found.certificates, added)))
             case steps.ActivateCertificate():
                 assert step.thumbprint is not None, "the certificate is there when its activation is taken"
                 found = self._service_principal
@@ -167,9 +165,7 @@ class Paper:
                 return replace(observed, application=replace(self._application, passwords=left))
             case steps.Assign():
                 role = choose_role(self._service_principal.app_roles, step.role)
-                made_now = tuple(
-                    AppRoleAssignment(self._new("assignment"), p.object_id, role) for p in step.principals
-                )
+                made_now = tuple(AppRoleAssignment(self._new("assignment"), p.object_id, role) for p in step.principals)
                 return replace(observed, assignments=observed.assignments + made_now)
             case steps.MailHandoff():
                 told = handoff(self.profile, self.wanted, observed, DEPLOYMENT, NOW)
@@ -238,7 +234,9 @@ class Paper:
         key_id = KeyId(self._new("key"))
         password = PasswordCredential(key_id, step.display_name, NOW, step.ends)
         name = self.wanted.key.staged_secret_name
-        staged = VaultVersion(name, self._new("version"), True, key_id, NOW + timedelta(seconds=next(self._numbers)), None)
+        staged = VaultVersion(
+            name, self._new("version"), True, key_id, NOW + timedelta(seconds=next(self._numbers)), None
+        )
         return replace(
             self.observed,
             application=replace(self._application, passwords=(*self._application.passwords, password)),

@@ -37,13 +37,17 @@ CASES: Mapping[str, Case] = {
     "the wanted one by its display name": Case((USER, ADMIN), "Admin", "admin"),
     "the wanted one is not there: refused, and not replaced by another": Case((USER, MSIAM), "Owner", None),
     "the wanted one is disabled: refused": Case((USER, role("Owner", enabled=False)), "Owner", None),
-    "the wanted one is for applications: refused": Case((USER, role("Reader.All", for_users=False)), "Reader.All", None),
+    "the wanted one is for applications: refused": Case(
+        (USER, role("Reader.All", for_users=False)), "Reader.All", None
+    ),
     "none wanted: 'User' before any other": Case((ADMIN, MSIAM, USER), None, "user"),
     "none wanted and no 'User': msiam_access": Case((ADMIN, MSIAM), None, "msiam_access"),
     "none wanted and neither: the first one for people": Case(
         (role("Daemon", for_users=False), role("Old", enabled=False), ADMIN), None, "admin"
     ),
-    "none wanted and 'User' is disabled: msiam_access": Case((role("User", enabled=False), MSIAM), None, "msiam_access"),
+    "none wanted and 'User' is disabled: msiam_access": Case(
+        (role("User", enabled=False), MSIAM), None, "msiam_access"
+    ),
     "none wanted and none for people: default access": Case((role("Daemon", for_users=False),), None, NO_ROLE),
 }
 

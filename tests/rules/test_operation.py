@@ -36,7 +36,9 @@ STATES: tuple[State, ...] = ("accepted", "running", "waiting", "done", "failed")
 
 def batch(*states: Literal["queued", "assigned", "refused"]) -> Batch:
     """A batch whose grants came this far."""
-    grants = tuple(Grant(ObjectId(f"person {n}"), "user", f"Person {n}", s, "no such role") for n, s in enumerate(states))
+    grants = tuple(
+        Grant(ObjectId(f"person {n}"), "user", f"Person {n}", s, "no such role") for n, s in enumerate(states)
+    )
     return Batch(1, ObjectId("service principal"), NO_ROLE, grants)
 
 
@@ -71,9 +73,7 @@ SETTLED: Mapping[str, Case] = {
 def test_settling(case: Case) -> None:
     """After its own run an onboarding stands where its batches and the acknowledgement have brought it."""
     running = replace(OPERATION, state="running", handed_off=True)
-    settled = settle(
-        running, case.batches, acknowledged=case.acknowledged, whom="the owner", until=UNTIL, now=LATER
-    )
+    settled = settle(running, case.batches, acknowledged=case.acknowledged, whom="the owner", until=UNTIL, now=LATER)
     assert settled.state == case.state
     assert (settled.waiting_for.what if settled.waiting_for else None) == case.waits_for
     assert len(settled.reasons) == case.reasons

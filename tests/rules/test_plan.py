@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sso import steps
+from sso.model import ClientId as ClientIdentifier
 from sso.model import (
     KeyId,
     OperationId,
@@ -19,7 +20,6 @@ from sso.model import (
     foreign_tags,
     owner_from_tags,
 )
-from sso.model import ClientId as ClientIdentifier
 from sso.model import ObjectId as ObjectIdentifier
 from sso.observed import Observed
 from sso.onboarding import plan
@@ -152,7 +152,10 @@ def _without_promoted(observed: Observed) -> Observed:
 
 def _without_page_field(name: str) -> Loss:
     def lose(observed: Observed) -> Observed:
-        return replace(observed, page=replace(observed.page, **{name: None}) if observed.page else None)
+        if observed.page is None:
+            return observed
+        lost: dict[str, Any] = {name: None}
+        return replace(observed, page=replace(observed.page, **lost))
 
     return lose
 
@@ -209,8 +212,8 @@ EARLIER = OperationId("8299999999999-11111111")
 COMPLETE = {vendor: complete(vendor) for vendor in VENDORS}
 
 
-def _losses(vendor: str) -> Mapping[str, tuple[set[str], Loss]]:
-    return BOTH | (SAML if CATALOG.load(vendor).protocol == "saml" else OIDC)
+def _losses(vendor: str) -> dict[str, tuple[set[str], Loss]]:
+    return {**BOTH, **(SAML if CATALOG.load(vendor).protocol == "saml" else OIDC)}
 
 
 @st.composite
@@ -307,7 +310,7 @@ def test_new_owner_is_a_step_of_its_own(vendor: str) -> None:
 
 
 def test_unmanaged_application_is_named_and_left_alone() -> None:
-    """An application of the same name without our mark is a note of the plan, with the tag that would allow adoption."""
+    """An application of the same name without our mark is a note of the plan, with the tag that allows adoption."""
     profile, wanted = CATALOG.load("smarttrace"), request("smarttrace")
     other = Unmanaged(ObjectIdentifier("stranger"), ClientIdentifier("its client"), "SmartTrace", ())
     observed = replace(nothing(profile, wanted.key), unmanaged=(other,))
@@ -383,4 +386,7 @@ def test_page_that_nobody_can_use_is_followed_by_another(state: Any) -> None:
     whole = COMPLETE["thoropass"]
     assert whole.observed.page is not None
     observed = replace(whole.observed, page=replace(whole.observed.page, state=state))
-    assert [step.name for step in Paper(whole.profile, whole.wanted, observed).planned()] == ["mail_handoff", "mail_code"]
+    assert [step.name for step in Paper(whole.profile, whole.wanted, observed).planned()] == [
+        "mail_handoff",
+        "mail_code",
+    ]

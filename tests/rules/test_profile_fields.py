@@ -166,7 +166,9 @@ def _fields(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[str]:
 
 def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
     origin = get_origin(annotation)
-    if origin in (typing.Union, UnionType, typing.Annotated) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+    if origin in (typing.Union, UnionType, typing.Annotated) or (
+        isinstance(origin, type) and issubclass(origin, Mapping)
+    ):
         for argument in get_args(annotation):
             yield from _tables(argument)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):

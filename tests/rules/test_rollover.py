@@ -56,9 +56,7 @@ CASES: Mapping[str, Case] = {
     "two of ours and none is active: the younger is activated": Case(
         service_principal(certificate("A", age=3), certificate("B", age=1)), CertificateStep.ACTIVATE, "B"
     ),
-    "ours is active: nothing is left": Case(
-        service_principal(certificate("A"), signs="A"), CertificateStep.NOTHING
-    ),
+    "ours is active: nothing is left": Case(service_principal(certificate("A"), signs="A"), CertificateStep.NOTHING),
     "somebody else's is active: it stays and is used": Case(
         service_principal(certificate("X", "CN=Microsoft Azure Federated SSO Certificate"), signs="X"),
         CertificateStep.NOTHING,

@@ -16,7 +16,9 @@ LONG_AGO = NOW - timedelta(hours=2)
 KEY = key_of("smarttrace", "default")
 
 
-def ours(name: str, *, age: timedelta = timedelta(hours=2), ends: datetime = NOW + timedelta(days=90)) -> PasswordCredential:
+def ours(
+    name: str, *, age: timedelta = timedelta(hours=2), ends: datetime = NOW + timedelta(days=90)
+) -> PasswordCredential:
     """A client secret with our marker."""
     return PasswordCredential(KeyId(name), f"{KEY.marker} 2026-09-01", NOW - age, ends)
 
