@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import pytest
@@ -15,7 +16,7 @@ from tests.pages.desk import WRONG, Desk, Handoff
 from tests.secrecy.witness import Witness
 from tests.world import VENDORS, World, request
 
-BAD_BODIES = (
+BAD_BODIES: tuple[Any, ...] = (
     {},
     [],
     "text",
