@@ -1,0 +1,270 @@
+"""Serial Graph round trips and wall time of each kind of onboarding, 100 ms per call, beside the plain order.
+
+    python -m benchmarks.round_trips
+
+A `$batch` is one round trip, and calls that overlap are one. What is counted begins with the request and ends with the
+hand-off's two mails; assignments travel by a queue of their own beside it. The tenant is calm, so nothing waits for
+replication. One onboarding before opens the connections and is not counted. The plain order is the contract's sequence
+sent call by call without any check or record, with one mail.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+import handlers.intake
+import handlers.onboarding
+from benchmarks.tenant import connection, fetch_token
+from clients.settings import read_settings
+from clients.tenant import Tenant
+from sandbox.azurite.installation import cache_folder
+from sandbox.up import State, running_sandbox
+from sso.caller import Caller
+
+LATENCY = 0.1  # seconds that every call to Graph takes
+GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
+GRAPH_SCOPES = ("37f7f235-527c-4136-accd-4a02d197296e", "14dad69e-099b-42c9-810b-d002981feec1")
+MOST_WALL = 1.2  # of the plain order's wall time
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of onboarding."""
+
+    name: str
+    vendor: str
+    gallery: str | None
+    most_trips: int | None
+    parameters: dict[str, str]
+
+    @property
+    def saml(self) -> bool:
+        """Whether it signs in by SAML."""
+        return self.name.startswith("SAML")
+
+
+KINDS = (
+    Kind("SAML, gallery", "clicktime", "ClickTime", 8, {}),
+    Kind("OpenID Connect, gallery", "smarttrace", "SmartTrace", None, {"InstanceName": "contoso"}),
+    Kind("OpenID Connect, registration", "hellotracks", None, 6, {}),
+)
+WARM = Kind("warm", "ilogon_mha", None, None, {})  # opens the connections, and is not counted
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one onboarding took."""
+
+    trips: int
+    seconds: float
+    operations: tuple[str, ...]
+
+
+class Bench:
+    """A calm tenant in which every call to Graph takes its time."""
+
+    def __init__(self, state: State, session: aiohttp.ClientSession) -> None:
+        self.state = state
+        self._session = session
+        self._token = ""
+
+    async def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the sandbox's control plane."""
+        async with self._session.request(method, f"{self.state.control}{path}", json=body) as answer:
+            answer.raise_for_status()
+            return await answer.json(content_type=None)
+
+    async def slow_down(self) -> None:
+        """Let every call take its time from now on; the requests within a batch travel together."""
+        slow = {"operation": "*", "service": "graph", "fault": "delay", "seconds": LATENCY, "times": None}
+        await self.control("PUT", "/faults", [{**slow, "path": path} for path in ("/v1.0/", "/beta/")])
+
+    async def measure(self, onboard: Callable[[], Awaitable[object]]) -> Measured:
+        """Count and time one onboarding."""
+        before = len(await self.control("GET", "/calls"))
+        began = time.perf_counter()
+        await onboard()
+        seconds = time.perf_counter() - began
+        calls = await self.control("GET", f"/calls?since={before}")
+        graph = sorted((c["began"], c["operation"]) for c in calls if c["service"] == "graph" and not c.get("batch"))
+        trips: list[tuple[datetime, str]] = []
+        for moment, operation in graph:
+            at = datetime.fromisoformat(moment)
+            # What began before the last one can have been answered went beside it.
+            if not trips or at - trips[-1][0] >= timedelta(seconds=LATENCY * 0.95):
+                trips.append((at, operation))
+        return Measured(len(trips), seconds, tuple(operation for _, operation in trips))
+
+    # The plain order
+
+    async def plain(self, kind: Kind, name: str) -> None:
+        """Onboard by the contract's sequence (graph-contract 21), one call after the other."""
+        self._token = await fetch_token(self._session, self.state)
+        looks = [
+            "/users?$filter=mail eq 'app-owner@contoso.com'",
+            "/users?$filter=mail eq 'b.simon@contoso.com'",
+            "/groups?$filter=displayName eq 'Sales'",
+            f"/applications?$filter=displayName eq '{name}'",
+            *([f"/applicationTemplates?$filter=displayName eq '{kind.gallery}'"] if kind.gallery else []),
+        ]
+        found = await self._batch([{"method": "GET", "url": look} for look in looks])
+        people = [body["value"][0]["id"] for body in (found["1"], found["2"])]
+        application, principal = await self._make(kind, name, found)
+        if kind.saml:
+            made = await self._send(
+                "POST",
+                f"/servicePrincipals/{principal['id']}/addTokenSigningCertificate",
+                {"displayName": f"CN={name}", "endDateTime": "2028-01-01T00:00:00Z"},
+            )
+            thumbprint = {"preferredTokenSigningKeyThumbprint": made["thumbprint"]}
+            await self._send("PATCH", f"/servicePrincipals/{principal['id']}", thumbprint)
+        else:
+            grant = {
+                "clientId": principal["id"],
+                "consentType": "AllPrincipals",
+                "resourceId": self._graph_id,
+                "scope": "openid profile",
+            }
+            await self._send("POST", "/oauth2PermissionGrants", grant)
+            secret = {"passwordCredential": {"displayName": name}}
+            await self._send("POST", f"/applications/{application['id']}/addPassword", secret)
+        role = next(iter(principal["appRoles"]), {"id": "00000000-0000-0000-0000-000000000000"})["id"]
+        assigned = f"/servicePrincipals/{principal['id']}/appRoleAssignedTo"
+        await self._batch(
+            [
+                {
+                    "method": "POST",
+                    "url": assigned,
+                    "headers": {"Content-Type": "application/json"},
+                    "body": {"principalId": person, "resourceId": principal["id"], "appRoleId": role},
+                }
+                for person in people
+            ]
+        )
+        mail = {
+            "subject": name,
+            "body": {"contentType": "text", "content": application["appId"]},
+            "toRecipients": [{"emailAddress": {"address": "app-owner@contoso.com"}}],
+        }
+        await self._send("POST", "/users/gatehouse@contoso.com/sendMail", {"message": mail})
+
+    async def prepare(self) -> None:
+        """Read what the plain order takes for known: Microsoft Graph's own object ID."""
+        self._token = await fetch_token(self._session, self.state)
+        found = await self._send("GET", f"/servicePrincipals(appId='{GRAPH_CLIENT_ID}')")
+        self._graph_id = str(found["id"])
+
+    async def _make(self, kind: Kind, name: str, found: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        address = f"https://{name}.contoso.com"
+        if kind.gallery is None:
+            access = [{"id": scope, "type": "Scope"} for scope in GRAPH_SCOPES]
+            registration = {
+                "displayName": name,
+                "signInAudience": "AzureADMyOrg",
+                "web": {"redirectUris": [address]},
+                "requiredResourceAccess": [{"resourceAppId": GRAPH_CLIENT_ID, "resourceAccess": access}],
+            }
+            application = await self._send("PATCH", f"/applications(uniqueName='{name}')", registration, upsert=True)
+            path = f"/servicePrincipals(appId='{application['appId']}')"
+            return application, await self._send("PATCH", path, {"appRoleAssignmentRequired": True}, upsert=True)
+        template = found["4"]["value"][0]["id"]
+        made = await self._send("POST", f"/applicationTemplates/{template}/instantiate", {"displayName": name})
+        application, principal = made["application"], made["servicePrincipal"]
+        mode = {"preferredSingleSignOnMode": "saml" if kind.saml else "oidc", "appRoleAssignmentRequired": True}
+        await self._send("PATCH", f"/servicePrincipals/{principal['id']}", mode)
+        settings: dict[str, Any] = {"displayName": name, "web": {"redirectUris": [address]}}
+        await self._send("PATCH", f"/applications/{application['id']}", settings)
+        return application, principal
+
+    async def _batch(self, requests: list[dict[str, Any]]) -> dict[str, Any]:
+        numbered = [{"id": str(number), **request} for number, request in enumerate(requests)]
+        answered = await self._send("POST", "/$batch", {"requests": numbered})
+        return {each["id"]: each.get("body") for each in answered["responses"]}
+
+    async def _send(self, method: str, path: str, body: Any = None, *, upsert: bool = False) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}", **({"Prefer": "create-if-missing"} if upsert else {})}
+        url = f"{self.state.graph}/v1.0{path}"
+        async with self._session.request(method, url, json=body, headers=headers) as answer:
+            text = await answer.text()
+            if answer.status >= 300:
+                raise RuntimeError(f"{method} {path}: {answer.status} {text}")
+            return await answer.json() if text else {}
+
+
+async def ours(tenant: Tenant, kind: Kind, instance: str) -> None:
+    """Take a request in and carry it out until its hand-off is mailed."""
+    body = {
+        "vendor": kind.vendor,
+        "instance": instance,
+        "parameters": kind.parameters,
+        "owner": "app-owner@contoso.com",
+        "assignments": {"users": ["b.simon@contoso.com"], "groups": ["Sales"]},
+        "requested_by": "helpdesk@contoso.com",
+    }
+    operation = await handlers.intake.accept(tenant, body, Caller(None, None), datetime.now(UTC))
+    await handlers.onboarding.run(tenant, operation.id, datetime.now(UTC))
+    found = await tenant.ledger.find_operation(operation.id)
+    if found is None or not found.handed_off:
+        raise RuntimeError(f"The onboarding of {kind.vendor} stopped: {found}")
+
+
+async def main(*, details: bool) -> int:
+    """Measure each kind and print the table; the exit code is 1 where an aim is missed."""
+    log = cache_folder() / "bench.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    table = Table(title=f"Onboarding with {LATENCY * 1000:.0f} ms for each call to Graph", title_justify="left")
+    for heading in ("kind", "trips", "aim", "plain", "wall", "plain wall", "ratio", "verdict"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
+    missed = 0
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    async with (
+        running_sandbox(host=False, log=log) as state,
+        aiohttp.ClientSession(connector=connection(state)) as session,
+    ):
+        os.environ.update(state.env)
+        # aiohttp, under the Azure SDKs, reads SSL_CERT_FILE only once, when it is imported.
+        aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(state.env["SSL_CERT_FILE"])  # noqa: SLF001
+        bench = Bench(state, session)
+        await bench.prepare()
+        tenant = Tenant.connect(read_settings(state.env))
+        try:
+            await ours(tenant, WARM, "warm")
+            await bench.slow_down()
+            for kind in KINDS:
+                mine = await bench.measure(lambda kind=kind: ours(tenant, kind, "default"))  # type: ignore[misc]
+                plain = await bench.measure(lambda kind=kind: bench.plain(kind, f"plain-{kind.vendor}"))  # type: ignore[misc]
+                ratio = mine.seconds / plain.seconds
+                held = (kind.most_trips is None or mine.trips <= kind.most_trips) and ratio <= MOST_WALL
+                missed += not held
+                table.add_row(
+                    kind.name,
+                    str(mine.trips),
+                    str(kind.most_trips or "none"),
+                    str(plain.trips),
+                    f"{mine.seconds:.2f} s",
+                    f"{plain.seconds:.2f} s",
+                    f"{ratio:.2f}",
+                    "held" if held else "missed",
+                )
+                if details:
+                    console.print(f"{kind.name}: {', '.join(mine.operations)}\n  plain: {', '.join(plain.operations)}")
+        finally:
+            await tenant.close()
+    console.print(table)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.round_trips", description=__doc__)
+    parser.add_argument("--details", action="store_true", help="name the calls of each round trip")
+    sys.exit(asyncio.run(main(details=parser.parse_args().details)))
