@@ -28,6 +28,9 @@ REPLICATING = (
     "does not reference a valid application object",
     "must in the local tenant",
     "no password credential found with keyid",
+    # We set identifiers of SAML applications only, which this policy exempts once it sees the mode (graph-contract 7).
+    "must use a verified domain of the organization",
+    "all newly added uris must contain a tenant verified domain",
 )
 ALREADY_ASSIGNED = ("permission being assigned already exists on the object", "entitlementgrant entry already exists")
 ALREADY_CONSENTED = ("permission entry already exists",)

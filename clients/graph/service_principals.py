@@ -44,7 +44,7 @@ class ServicePrincipalCalls(GraphCalls):
             self._get(self._api.oauth2_permission_grants, filter_=f"clientId eq '{found.object_id}'"),
             self._get(self._assigned_to(found.object_id), top=PAGE_SIZE),
         ]
-        granted, answer = await self._wire.batch(looks, repeat=True)
+        granted, answer = await self._wire.answers_together(looks)
         # Without permission on grants none is seen: an onboarding that needs one learns it when it writes it, and waits
         # for an administrator; the others need no such permission.
         grants = _body_of("read grants", granted) if granted.status != FORBIDDEN else None

@@ -3,7 +3,8 @@
 Requests are built and authenticated by msgraph-sdk; answers come back as they are and are decoded by us, because the
 first typed answer of the SDK imports more than a thousand modules. The SDK's own retries are off: they repeat POSTs on
 503 and 504 and may sleep for minutes. One policy of ours decides: what is idempotent is repeated within 20 seconds, a
-POST that creates is never repeated here but recovered by its story.
+POST that creates is never repeated here but recovered by its story. Nothing is sent again before the time that a
+`Retry-After` named for it, whoever asks: calls that are refused count as well (graph-contract 5).
 """
 
 import asyncio
@@ -77,6 +78,7 @@ class GraphWire:
         self._url = url
         self._adapter = adapter
         self._wait_scale = wait_scale
+        self._permitted: dict[str, float] = {}  # when a request that was throttled may be sent again, by the loop's time
         self.builders = GraphServiceClient(request_adapter=adapter)
 
     async def close(self) -> None:
@@ -108,29 +110,52 @@ class GraphWire:
     async def read_together(self, operation: str, infos: Sequence[RequestInformation]) -> list[JSON | None]:
         """Send GETs as one `$batch` (more than 20 as several) and return their bodies, None for 404."""
         bodies: list[JSON | None] = []
-        for start in range(0, len(infos), BATCH_LIMIT):
-            for answer in await self.batch(infos[start : start + BATCH_LIMIT], repeat=True):
-                if not answer.ok and answer.status != httpx.codes.NOT_FOUND:
-                    raise refusal(operation, answer.fault)
-                bodies.append(answer.body if answer.ok else None)
+        for answer in await self.answers_together(infos):
+            if not answer.ok and answer.status != httpx.codes.NOT_FOUND:
+                raise refusal(operation, answer.fault)
+            bodies.append(answer.body if answer.ok else None)
         return bodies
+
+    async def answers_together(self, infos: Sequence[RequestInformation]) -> list[Answer]:
+        """The same with whatever Graph answers to each in the end; what may pass is asked for again for a while."""
+        answers: dict[int, Answer] = {}
+        left, pause = list(range(len(infos))), 1.0
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + PATIENCE * self._wait_scale
+        while True:
+            for start in range(0, len(left), BATCH_LIMIT):
+                asked = left[start : start + BATCH_LIMIT]
+                answered = await self.batch([infos[number] for number in asked], repeat=True)
+                answers |= dict(zip(asked, answered, strict=True))
+            left = [number for number in left if not answers[number].ok and is_transient(answers[number].fault)]
+            wait = max((answers[number].retry_after or pause for number in left), default=0.0) * self._wait_scale
+            if not left or loop.time() + wait > give_up:
+                return [answers[number] for number in range(len(infos))]
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, 8.0)
 
     async def batch(self, infos: Sequence[RequestInformation], *, repeat: bool) -> list[Answer]:
         """Send up to 20 requests as one `$batch`; their answers in the order of the requests.
 
-        The items' own failures are answers, not exceptions: each is throttled and refused on its own.
+        The items' own failures are answers, not exceptions: each is throttled and refused on its own, and one that may
+        not be sent yet is answered without being sent.
         """
-        requests = [self._item(str(number), info) for number, info in enumerate(infos)]
-        info = self.request(Method.POST, "{+baseurl}/$batch", {}, {"requests": requests})
-        body = await self.send("batch", info, repeat=repeat)
-        by_id = {item["id"]: item for item in (body or {}).get("responses", [])}
-        if set(by_id) != {request["id"] for request in requests}:
-            msg = f"Graph answered {len(by_id)} of {len(requests)} requests of a batch; the rest is unknown."
+        items = [self._item(str(number), info) for number, info in enumerate(infos)]
+        names = {item["id"]: f"{item['method']} {item['url']}" for item in items}
+        answers = {number: early for number, name in names.items() if (early := self._too_early(name))}
+        if requests := [item for item in items if item["id"] not in answers]:
+            info = self.request(Method.POST, "{+baseurl}/$batch", {}, {"requests": requests})
+            body = await self.send("batch", info, repeat=repeat)
+            for answered in (body or {}).get("responses", []):
+                answer = Answer(
+                    answered["status"], answered.get("body") or {}, _retry_after(answered.get("headers") or {})
+                )
+                answers[answered["id"]] = answer
+                self._note(names[answered["id"]], answer)
+        if set(answers) != set(names):
+            msg = f"Graph answered {len(answers)} of {len(names)} requests of a batch; the rest is unknown."
             raise NotReady(msg, retry_after=5)
-        return [
-            Answer(item["status"], item.get("body") or {}, _retry_after(item.get("headers") or {}))
-            for item in (by_id[request["id"]] for request in requests)
-        ]
+        return [answers[item["id"]] for item in items]
 
     def request(
         self, method: Method, template: str, parameters: dict[str, Any], body: JSON | None = None, **headers: str
@@ -158,7 +183,13 @@ class GraphWire:
         return item
 
     async def answer(self, info: RequestInformation) -> Answer:
-        """Send one request once and return whatever Graph answers; no answer at all is a gateway time-out."""
+        """Send one request once and return whatever Graph answers; no answer at all is a gateway time-out.
+
+        One that may not be sent yet is answered without being sent.
+        """
+        name = self._name_of(info)
+        if early := self._too_early(name):
+            return early
         info.headers.remove("client-request-id")
         info.headers.try_add("client-request-id", str(uuid.uuid4()))
         handler = ResponseHandlerOption(NativeResponseHandler())
@@ -172,7 +203,33 @@ class GraphWire:
             return Answer(
                 httpx.codes.GATEWAY_TIMEOUT, {"error": {"code": type(error).__name__, "message": "no answer"}}
             )
-        return Answer(response.status_code, _json(response), _retry_after(response.headers))
+        answer = Answer(response.status_code, _json(response), _retry_after(response.headers))
+        self._note(name, answer)
+        return answer
+
+    def _name_of(self, info: RequestInformation) -> str:
+        """What a request is, so that the same one is known again; a batch is what it holds."""
+        info.path_parameters["baseurl"] = self._adapter.base_url
+        method = info.http_method.value if info.http_method else "GET"
+        batched: list[JSON] = []
+        if info.content is not None and info.url.endswith("/$batch"):
+            batched = json.loads(info.content)["requests"]
+        return " ".join([method, info.url, *(f"{item['method']} {item['url']}" for item in batched)])
+
+    def _note(self, name: str, answer: Answer) -> None:
+        """Remember when a request that was refused for now may come again."""
+        now = asyncio.get_running_loop().time()
+        if answer.retry_after is not None and not answer.ok:
+            self._permitted = {known: then for known, then in self._permitted.items() if then > now}
+            self._permitted[name] = now + answer.retry_after * self._wait_scale
+
+    def _too_early(self, name: str) -> Answer | None:
+        """The answer to a request that may not be sent yet; None for one that may."""
+        rest = self._permitted.get(name, 0.0) - asyncio.get_running_loop().time()
+        if rest <= 0:
+            return None
+        error = {"code": "TooManyRequests", "message": "not sent yet"}
+        return Answer(httpx.codes.TOO_MANY_REQUESTS, {"error": error}, rest / self._wait_scale)
 
 
 def no_token(error: AzureError) -> GatehouseError:
