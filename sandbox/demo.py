@@ -11,9 +11,9 @@ import asyncio
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -39,9 +39,12 @@ ASSIGNED = "b.simon@contoso.com"
 UNASSIGNED = "helpdesk@contoso.com"
 REPEATED = "smarttrace"
 WITHIN = 120.0  # seconds for one operation; in the calm sandbox it takes one
-LOOK = 0.1  # seconds between two looks at a running operation
+LOOK = 0.1  # seconds between two looks at what takes a while
+SETTLE = 20.0  # seconds for what must show after the app is through
+PATIENCE = 20  # times that one call is repeated when it is answered 503 and asked to come back
 CHECKS = 4  # collected, acknowledged, signed in, refused
 READS = {"GET", "HEAD"}
+_Found = TypeVar("_Found")
 
 
 class Missing(Exception):
@@ -67,8 +70,11 @@ async def _run(arguments: argparse.Namespace, display: Display) -> int:
     display.say(f"Gatehouse demo: contoso.com, a simulated tenant on this machine, seed {arguments.seed}.")
     log = cache_folder() / "demo.log"
     log.unlink(missing_ok=True)
-    # The demo shows the way, not the weather: it is calm whether or not that is asked for.
-    async with running_sandbox(seed=arguments.seed, calm=True, rate=arguments.rate, log=log) as state:
+    # The demo shows the way, not the weather: it is calm unless a lag is asked for.
+    calm = arguments.lag is None
+    async with running_sandbox(
+        seed=arguments.seed, calm=calm, lag=arguments.lag, rate=arguments.rate, log=log
+    ) as state:
         display.say(
             f"Tenant, vendors, storage and Functions host run after {time.monotonic() - began:.0f} s."
             f" The app answers at {state.host}/api."
@@ -141,14 +147,20 @@ class _Wire:
         return await self._call(method, f"{self.state.control}{path}", body)
 
     async def _call(self, method: str, url: str, body: object) -> Any:
-        async with self._session.request(method, url, json=body) as response:
-            if response.ok:
-                return await response.json(content_type=None)
-            text = await response.text()
-            if "json" in response.content_type:
-                reasons = (await response.json(content_type=None)).get("reasons", [])
-                text = " ".join(reason["detail"] for reason in reasons) or text
-            raise Missing(f"{method} {url} was answered {response.status}: {text[:500]}")
+        for _ in range(PATIENCE):
+            async with self._session.request(method, url, json=body) as response:
+                if response.ok:
+                    return await response.json(content_type=None)
+                text = await response.text()
+                if "json" in response.content_type:
+                    reasons = (await response.json(content_type=None)).get("reasons", [])
+                    text = " ".join(reason["detail"] for reason in reasons) or text
+                problem = f"{method} {url} was answered {response.status}: {text[:500]}"
+                if response.status != 503:
+                    break
+                pause = float(response.headers.get("Retry-After", "1"))
+            await asyncio.sleep(pause)
+        raise Missing(problem)
 
     async def writes(self, since: int) -> list[str]:
         """What was written to Graph and the vault after a sequence number."""
@@ -186,7 +198,12 @@ class _Vendor:
         await self._refuses()
 
     async def _handed_over(self, about: Mapping[str, Any]) -> None:
-        told = [mail for mail in await self.wire.control("GET", "/mailbox") if _tells(mail, about["name"])]
+        async def delivered() -> list[Any] | None:
+            # Link and code are two mails, and a mail that was sent has not always arrived.
+            mails = [mail for mail in await self.wire.control("GET", "/mailbox") if _concerns(mail, about["name"])]
+            return mails if len(mails) > 1 else None
+
+        told = [mail for mail in await _eventually(delivered) or [] if _holds_page(mail)]
         if len(told) != 1:
             raise Missing(f"one mail with the hand-off was expected, {len(told)} were sent.")
         self.line.handed_over = f"{', '.join(about['handoff']['deliver'].values())} to {', '.join(told[0]['to'])}"
@@ -205,9 +222,15 @@ class _Vendor:
         self.display.step(self.slug, "confirmed", "The hand-off is acknowledged and the operation is done.")
 
     async def _signs_in(self) -> None:
-        person = await self._sign_in(ASSIGNED)
-        if not person["signed_in"]:
-            raise Missing(f"{ASSIGNED} could not sign in: {person['reason']}")
+        reasons = []
+
+        async def inside() -> bool:
+            person = await self._sign_in(ASSIGNED)
+            reasons.append(person["reason"])
+            return bool(person["signed_in"])
+
+        if not await _eventually(inside):
+            raise Missing(f"{ASSIGNED} could not sign in: {reasons[-1]}")
         self.line.signed_in = ASSIGNED.partition("@")[0]
         self.display.step(self.slug, "signed in", f"{ASSIGNED}, who is assigned.")
 
@@ -264,7 +287,19 @@ async def _repeat(wire: _Wire, display: Display) -> None:
     display.step("", "mailed", "Nothing.")
 
 
-def _tells(mail: Mapping[str, Any], name: str) -> bool:
-    """Whether a mail is the hand-off of this vendor: it names vendor and page."""
-    lines = [line.strip() for line in mail["text"].splitlines()]
-    return f"Vendor: {name}" in lines and any(line.startswith("Page:") for line in lines)
+async def _eventually(look: Callable[[], Awaitable[_Found]]) -> _Found:
+    """What a look finds, repeated for a while until it finds something: replicas lag and mails travel."""
+    give_up = time.monotonic() + SETTLE
+    while True:
+        found = await look()
+        if found or time.monotonic() > give_up:
+            return found
+        await asyncio.sleep(LOOK)
+
+
+def _concerns(mail: Mapping[str, Any], name: str) -> bool:
+    return f"Vendor: {name}" in [line.strip() for line in mail["text"].splitlines()]
+
+
+def _holds_page(mail: Mapping[str, Any]) -> bool:
+    return any(line.startswith("Page:") for line in mail["text"].splitlines())

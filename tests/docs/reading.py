@@ -15,7 +15,7 @@ def document(name: str) -> str:
 
 def section(text: str, heading: str) -> str:
     """What stands under one heading, up to the next one of its level or above."""
-    found = re.search(rf"^(#+) {re.escape(heading)}$\n(.*?)(?=^#{{1,2}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^(#+) {re.escape(heading)}$\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"there is no section '{heading}'"
     return found[2]
 
