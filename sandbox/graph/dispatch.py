@@ -101,8 +101,10 @@ def resolve(tenant: SandboxTenant, call: Call) -> Resolved:
     return Resolved(found[0].operation_id, found[0], request)
 
 
-async def answer(resolved: Resolved, claims: Mapping[str, Any], passage: Passage) -> GraphAnswer:
-    """Answer a call of an authenticated caller; raises GraphError for every refusal."""
+async def answer(
+    resolved: Resolved, claims: Mapping[str, Any], passage: Passage, latency_seconds: float = 0.0
+) -> GraphAnswer:
+    """Answer a call of an authenticated caller, after a while; raises GraphError for every refusal."""
     request = replace(resolved.request, claims=claims, passage=passage)
     handler = HANDLERS.get(resolved.name)
     if resolved.operation is None or handler is None or (request.version == "beta" and resolved.name not in BETA):
@@ -115,7 +117,7 @@ async def answer(resolved: Resolved, claims: Mapping[str, Any], passage: Passage
         raise bad_request("Unable to read JSON request payload. Please ensure the payload is valid JSON.", "BadRequest")
     check_ownership(request, resolved.operation)
     with writing(request, resolved.name):
-        await request.tenant.gate.wait(request.tenant.switches.latency_seconds)
+        await request.tenant.gate.wait(latency_seconds)
         result = await handler(request)
     return replace(result, headers={**headers, **result.headers})
 

@@ -65,8 +65,8 @@ async def _answer(tenant: SandboxTenant, request: web.Request, ids: tuple[str, s
 
     async def act() -> GraphAnswer:
         if is_batch:
-            return await batch.answer_batch(tenant, claims, version, resolved.request.body, ids, passage.is_gone)
-        return await answer(resolved, claims, passage)
+            return await batch.answer_batch(tenant, claims, version, resolved.request.body, ids, passage)
+        return await answer(resolved, claims, passage, tenant.switches.latency_seconds)
 
     try:
         return await tenant.gate.through(passage, act)

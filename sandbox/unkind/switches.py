@@ -27,7 +27,7 @@ class Switches:
     lag: Lag = "none"
     """How far replicas are behind: median 3 s with 1 % above 60 s, or up to 5 minutes."""
     latency_seconds: float = 0.0
-    """What every call to Graph takes."""
+    """What every call to Graph takes, a batch as one."""
     saml_mode_lags: bool = False
     """Whether the identifier policy sees a service principal's SAML mode only once a replica has it."""
     token_flaps: bool = False
@@ -38,7 +38,8 @@ class Switches:
     unavailable_share: float = 0.0
     """The share that is answered 503 or 504 and had no effect."""
     lost_answer_share: float = 0.0
-    """The share that has its effect, and whose answer is a 504 or a cut connection."""
+    """The share that has its effect, and whose answer is a 504 or a cut connection; half as many batches are cut
+    while only some of their items have had theirs."""
     collision_share: float = 0.0
     """The share of writes within a second of another on the same application that are answered 409."""
 

@@ -182,3 +182,30 @@ async def test_draws_depend_on_the_call_and_not_on_its_neighbours(sandbox_tenant
 
 async def _nothing() -> None:
     pass
+
+
+async def test_a_batch_may_be_half_applied(sandbox_tenant: Contoso) -> None:
+    """A batch whose answer is lost on the way may have had the effect of its first items alone."""
+    await sandbox_tenant.control("PUT", "/switches", {"lost_answer_share": 1})
+    await sandbox_tenant.control("PUT", "/faults", [])
+    made = []
+    for round_ in range(8):
+        items = [
+            {
+                "id": str(place),
+                "method": "POST",
+                "url": "/applications",
+                "headers": {"Content-Type": "application/json"},
+                "body": {"displayName": f"Portal {round_}"},
+            }
+            for place in range(5)
+        ]
+        try:
+            reply = await sandbox_tenant.graph("POST", "/$batch", {"requests": items})
+        except aiohttp.ClientError:
+            pass
+        else:
+            assert reply.status == 504
+        made.append((await _applications(sandbox_tenant)).count(f"Portal {round_}"))
+    assert 5 in made
+    assert any(0 < count < 5 for count in made)
