@@ -5,6 +5,7 @@ POST .../handoffs           the same, for an application that is there: a new ha
 PUT .../parameters          what the vendor supplied; the waiting operation goes on
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -104,15 +105,21 @@ async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile
 async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> checks.DirectoryFacts:
     """Look up whatever the draft names."""
     owners = [draft.owner] if draft.owner else []
-    users, groups, either = await tenant.graph.principals(draft.users, draft.groups, owners)
+    (users, groups, either), observed = await asyncio.gather(
+        tenant.graph.principals(draft.users, draft.groups, owners), _observed(tenant, draft, now)
+    )
     found = either[draft.owner] if draft.owner else ()
     allowed = True
     if len(found) == 1 and tenant.settings.owners_group:
         allowed = await tenant.graph.is_member(tenant.settings.owners_group, found[0].object_id)
-    observed = Observed(draft.key) if draft.key else None
-    if draft.key and draft.profile:
-        observed = await tenant.observe(draft.key, draft.profile, now)
     return checks.DirectoryFacts(observed, found, users, groups, allowed)
+
+
+async def _observed(tenant: Tenant, draft: Draft, now: datetime) -> Observed | None:
+    """What is there of the draft's key; nothing is looked up of one that cannot be read whole."""
+    if draft.key and draft.profile:
+        return await tenant.observe(draft.key, draft.profile, now)
+    return Observed(draft.key) if draft.key else None
 
 
 def _ticket_name(body: object) -> str | None:

@@ -131,7 +131,7 @@ class _Run:
             self.checked = True
 
     async def _observe(self) -> Observed:
-        return await self.tenant.observe(self.request.key, self.profile, self.now)
+        return await self.tenant.observe(self.request.key, self.profile, self.now, self.request.owner)
 
     def _plan(self, observed: Observed, queued: frozenset[str]) -> Plan:
         return plan(

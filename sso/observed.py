@@ -36,7 +36,7 @@ class Observed:
     own_client_id: str | None = None  # Gatehouse's own application, which is never acted on
     twins: tuple[ObjectId, ...] = ()  # empty applications that a lost instantiate left behind
     deleted: tuple[str, ...] = ()  # object ids of soft-deleted applications of this key
-    owner: Principal | None = None  # whom the application's tag names
+    owner: Principal | None = None  # whom the application's tag names, before it has one whom the request does
     page: Page | None = None  # the newest hand-off page
     acknowledged: datetime | None = None  # when the credential in use was acknowledged
 

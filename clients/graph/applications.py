@@ -1,5 +1,6 @@
 """Applications: templates, registrations, client secrets."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +14,6 @@ from clients.graph.refusals import refusal, says
 from clients.graph.wire import JSON
 from sso.errors import NotReady, TenantError
 from sso.model import (
-    GRAPH_CLIENT_ID,
     Application,
     ApplicationTemplate,
     Key,
@@ -29,12 +29,15 @@ from sso.model import (
 )
 from sso.steps import ApplicationSettings
 
+GALLERY_AGE = 3600.0  # seconds that entries of the gallery are taken for what it says (graph-contract 6: up to a day)
+
 
 @dataclass(frozen=True)
 class FoundApplication:
     """What one look at the directory says about a key."""
 
     application: Application | None
+    templates: tuple[ApplicationTemplate, ...]  # the gallery's entries that the profile means
     twins: tuple[Application, ...]  # others under the temporary name
     adoptables: tuple[Application, ...]  # those that carry the tag of consent to an adoption
     offered_elsewhere: tuple[str, ...]  # names of service principals tagged so, whose application is not here
@@ -46,7 +49,16 @@ class FoundApplication:
 class ApplicationCalls(GraphCalls):
     """Calls on /applications, /applicationTemplates and what was deleted."""
 
-    async def find(self, key: Key, name: str, template_id: str | None, identifiers: Sequence[str]) -> FoundApplication:
+    async def find(
+        self,
+        key: Key,
+        name: str,
+        identifiers: Sequence[str],
+        *,
+        protocol: str,
+        gallery: str | None = None,
+        template_id: str | None = None,
+    ) -> FoundApplication:
         """Look for everything that one key could meet in the directory, in one `$batch`.
 
         By unique name; by the temporary name of an instantiate whose answer was lost; other instances of the vendor;
@@ -69,21 +81,24 @@ class ApplicationCalls(GraphCalls):
                 filter_=f"displayName eq '{quoted(name)}' or uniqueName eq '{key.marker}'",
             ),
             self._list(f"displayName eq '{quoted(name)}'"),
-            *([self._list(f"applicationTemplateId eq '{template_id}'")] if template_id else []),
             *(self._list(f"identifierUris/any(u:u eq '{quoted(identifier)}')") for identifier in identifiers),
         ]
-        answers = await self._wire.read_together("find applications", looks)
+        answers, scopes, (templates, made_of) = await asyncio.gather(
+            self._wire.read_together("find applications", looks),
+            self._scope_names(),
+            self._of_template(protocol, gallery, template_id),
+        )
         by_name, by_tag, temporary, offered, instances, managed, deleted, *others = answers
-        scopes = await self._scope_names()
         # The one with the unique name or the key's tag wins, else the older of those under the temporary name.
         named = [decode.application(body, scopes) for body in ([by_name] if by_name else values_of(by_tag))]
         made = sorted((decode.application(body, scopes) for body in values_of(temporary)), key=lambda a: a.created)
         application = next(iter([*named, *made]), None)
         keys = {key_from_tags(tuple(body.get("tags") or ())) for body in values_of(managed)}
         siblings = sorted(other for other in keys if other and other.vendor == key.vendor and other != key)
-        strangers = {body["id"]: body for found in others for body in values_of(found)}
+        strangers = {body["id"]: body for found in (*others, made_of) for body in values_of(found)}
         return FoundApplication(
             application=application,
+            templates=templates,
             twins=tuple(twin for twin in made if application and twin.object_id != application.object_id),
             adoptables=tuple(decode.application(body, scopes) for body in values_of(offered)),
             offered_elsewhere=tuple(
@@ -102,6 +117,20 @@ class ApplicationCalls(GraphCalls):
             deleted=tuple(body["id"] for body in values_of(deleted) if key.tag in (body.get("tags") or ())),
         )
 
+    async def _of_template(
+        self, protocol: str, gallery: str | None, template_id: str | None
+    ) -> tuple[tuple[ApplicationTemplate, ...], JSON | None]:
+        """The gallery's entries that are meant, and the applications made from the one that fits."""
+        if gallery is None and template_id is None:
+            return (), None
+        found = await self.templates(gallery, template_id)
+        fitting = [template.id for template in found if protocol in template.sign_on_modes]
+        if len(fitting) != 1:
+            return found, None
+        look = self._list(f"applicationTemplateId eq '{fitting[0]}'")
+        (made_of,) = await self._wire.read_together("find applications", [look])
+        return found, made_of
+
     async def application(self, object_id: ObjectId) -> Application | None:
         """One application by its object ID, which shows earlier than in any list."""
         info = self._get(self._api.applications.by_application_id(object_id), select=decode.APPLICATION_FIELDS)
@@ -114,15 +143,22 @@ class ApplicationCalls(GraphCalls):
         return await self._wire.send("find deleted", info, repeat=True, missing_is_none=True) is not None
 
     async def templates(self, gallery: str | None, template_id: str | None) -> tuple[ApplicationTemplate, ...]:
-        """Gallery entries of exactly this name, or the pinned one, with their preset addresses of the beta."""
+        """Gallery entries of exactly this name, or the pinned one; the gallery changes by the week, so an hour old."""
+        now, asked = asyncio.get_running_loop().time(), template_id or gallery or ""
+        read_at, known = self._templates.get(asked, (0.0, ()))
+        if known and now - read_at < GALLERY_AGE:
+            return known
         if template_id:
             info = self._get(self._api.application_templates.by_application_template_id(template_id))
-            body = await self._wire.send("find template", info, repeat=True, missing_is_none=True)
-            found = [body] if body else []
+            (body,) = await self._wire.read_together("find template", [info])
+            bodies = [body] if body else []
         else:
             info = self._get(self._api.application_templates, filter_=f"displayName eq '{quoted(gallery or '')}'")
-            found = values_of(await self._wire.send("find template", info, repeat=True))
-        return tuple(decode.template(body) for body in found)
+            (page,) = await self._wire.read_together("find template", [info])
+            bodies = values_of(page)
+        found = tuple(decode.template(body) for body in bodies)
+        self._templates[asked] = now, found
+        return found
 
     async def configuration(self, template_id: TemplateId) -> Mapping[str, tuple[str, ...]]:
         """The preset addresses of a gallery entry, usage to values; only the beta has them (graph-contract 6)."""
@@ -223,8 +259,8 @@ class ApplicationCalls(GraphCalls):
                     f"Microsoft Graph publishes no delegated permission {', '.join(sorted(unknown))}; mend the profile."
                 )
                 raise TenantError(msg)
-            access = [{"id": ids[name], "type": "Scope"} for name in settings.scopes]
-            body["requiredResourceAccess"] = [{"resourceAppId": GRAPH_CLIENT_ID, "resourceAccess": access}]
+            declared = application.required_access if application else "[]"
+            body["requiredResourceAccess"] = decode.with_scopes(declared, [ids[name] for name in settings.scopes])
         if settings.rename_texts_from and application:
             name = settings.display_name or application.display_name
             renamed = decode.rename_scopes(application.scopes, settings.rename_texts_from, name)

@@ -14,6 +14,7 @@ from kiota_abstractions.request_information import RequestInformation
 from clients.graph.wire import JSON, GraphWire, no_token
 from sso.model import (
     GRAPH_CLIENT_ID,
+    ApplicationTemplate,
     ObjectId,
 )
 
@@ -38,6 +39,7 @@ class GraphCalls:
         self._api = self._wire.builders
         self._credential = credential
         self._scope = f"{url}/.default"
+        self._templates: dict[str, tuple[float, tuple[ApplicationTemplate, ...]]] = {}  # by name or id, with their time
         self._graph: tuple[ObjectId, Mapping[str, str]] | None = None
 
     async def close(self) -> None:
@@ -97,7 +99,8 @@ class GraphCalls:
         if self._graph is None:
             builder = self._api.service_principals_with_app_id(GRAPH_CLIENT_ID)
             info = self._get(builder, select=["id", "oauth2PermissionScopes"])
-            body = await self._wire.send("read Microsoft Graph", info, repeat=True) or {}
+            (found,) = await self._wire.read_together("read Microsoft Graph", [info])
+            body = found or {}
             names = {scope["id"]: scope["value"] for scope in body.get("oauth2PermissionScopes") or ()}
             self._graph = ObjectId(body["id"]), names
         return self._graph

@@ -34,6 +34,7 @@ from sso.errors import GatehouseError, NotReady, TenantError
 JSON = dict[str, Any]
 PATIENCE = 20.0  # seconds that one call may spend on repeating itself
 BATCH_LIMIT = 20  # requests in one $batch (learn.microsoft.com/graph/json-batching)
+GATHERING = 4  # turns of the event loop in which coroutines that were started together come to their question
 CALL_TIMEOUT = 60.0  # seconds for one answer; instantiate alone may take ten
 
 
@@ -78,7 +79,11 @@ class GraphWire:
         self._url = url
         self._adapter = adapter
         self._wait_scale = wait_scale
-        self._permitted: dict[str, float] = {}  # when a request that was throttled may be sent again, by the loop's time
+        self._asked: list[tuple[RequestInformation, asyncio.Future[Answer]]] = []  # for the next shared batch
+        self._shared: set[asyncio.Task[None]] = set()
+        self._permitted: dict[
+            str, float
+        ] = {}  # when a request that was throttled may be sent again, by the loop's time
         self.builders = GraphServiceClient(request_adapter=adapter)
 
     async def close(self) -> None:
@@ -108,7 +113,10 @@ class GraphWire:
             pause = min(2 * pause, 8.0)
 
     async def read_together(self, operation: str, infos: Sequence[RequestInformation]) -> list[JSON | None]:
-        """Send GETs as one `$batch` (more than 20 as several) and return their bodies, None for 404."""
+        """Send GETs as one `$batch` (more than 20 as several) and return their bodies, None for 404.
+
+        Whoever asks at the same moment, in another coroutine that was started together, shares the batch.
+        """
         bodies: list[JSON | None] = []
         for answer in await self.answers_together(infos):
             if not answer.ok and answer.status != httpx.codes.NOT_FOUND:
@@ -123,16 +131,42 @@ class GraphWire:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + PATIENCE * self._wait_scale
         while True:
-            for start in range(0, len(left), BATCH_LIMIT):
-                asked = left[start : start + BATCH_LIMIT]
-                answered = await self.batch([infos[number] for number in asked], repeat=True)
-                answers |= dict(zip(asked, answered, strict=True))
+            answered = await asyncio.gather(*(self._ask(infos[number]) for number in left))
+            answers |= dict(zip(left, answered, strict=True))
             left = [number for number in left if not answers[number].ok and is_transient(answers[number].fault)]
             wait = max((answers[number].retry_after or pause for number in left), default=0.0) * self._wait_scale
             if not left or loop.time() + wait > give_up:
                 return [answers[number] for number in range(len(infos))]
             await asyncio.sleep(wait)
             pause = min(2 * pause, 8.0)
+
+    def _ask(self, info: RequestInformation) -> asyncio.Future[Answer]:
+        """Put a GET into the batch that leaves next."""
+        if not self._asked:
+            task = asyncio.get_running_loop().create_task(self._send_asked())
+            self._shared.add(task)
+            task.add_done_callback(self._shared.discard)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked.append((info, answer))
+        return answer
+
+    async def _send_asked(self) -> None:
+        """Send what was asked for in the same moment, as few batches as hold it."""
+        for _ in range(GATHERING):
+            await asyncio.sleep(0)
+        asked, self._asked = self._asked, []
+        for start in range(0, len(asked), BATCH_LIMIT):
+            some = asked[start : start + BATCH_LIMIT]
+            try:
+                answers = await self.batch([info for info, _ in some], repeat=True)
+            except Exception as error:  # noqa: BLE001  # whoever asked raises it
+                for _, future in some:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for (_, future), answer in zip(some, answers, strict=True):
+                    if not future.done():
+                        future.set_result(answer)
 
     async def batch(self, infos: Sequence[RequestInformation], *, repeat: bool) -> list[Answer]:
         """Send up to 20 requests as one `$batch`; their answers in the order of the requests.

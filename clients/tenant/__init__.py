@@ -23,7 +23,7 @@ from clients.tenant.parts import Parts, Work
 from clients.tenant.settling import settle
 from clients.vault import Vault
 from sso import steps
-from sso.model import Key, OperationId
+from sso.model import Key, ObjectId, OperationId
 from sso.observed import Observed
 from sso.steps import Step
 from vendors.catalog import Catalog
@@ -63,9 +63,9 @@ class Tenant(Parts):
         for part in (self.graph, self.vault, self.ledger, self.queues, self.credential):
             await part.close()
 
-    async def observe(self, key: Key, profile: Profile, now: datetime) -> Observed:
-        """Read everything that a plan for this key is made from."""
-        return await observe(self, key, profile, now)
+    async def observe(self, key: Key, profile: Profile, now: datetime, owner: ObjectId | None = None) -> Observed:
+        """Read everything that a plan for this key is made from; `owner` is whom a request names."""
+        return await observe(self, key, profile, now, owner)
 
     async def apply(self, step: Step, work: Work, now: datetime) -> Observed:  # noqa: C901, PLR0912  # one match, by design
         """Carry out one step and return what is there now, as the answers told it; safe to repeat."""

@@ -1,37 +1,38 @@
 """Observing: everything that a plan for one key is made from, read now."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 
+from clients.graph.applications import FoundApplication
 from clients.tenant.intents import BELIEVED
 from clients.tenant.parts import READ_PAUSE, Parts
 from sso.errors import NotReady
-from sso.model import Application, ApplicationTemplate, Key, ObjectId, owner_from_tags
+from sso.model import Application, Key, ObjectId, Principal, VaultVersion, owner_from_tags
 from sso.observed import Observed
 from sso.onboarding import credential_of
 from sso.steps import Instantiate
 from vendors.profile import GallerySource, OidcProfile, Profile, SamlProfile
 
 
-async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Observed:
-    """Read tenant, vault and ledger; raises `NotReady` while no replica shows what is known to be there."""
-    source = profile.source
-    templates: tuple[ApplicationTemplate, ...] = ()
-    if isinstance(source, GallerySource):
-        templates = await parts.graph.templates(source.gallery or profile.name, source.template_id)
-    fitting = [template for template in templates if profile.protocol in template.sign_on_modes]
-    identifiers = profile.saml.identifiers if isinstance(profile, SamlProfile) else ()
-    found = await parts.graph.find(
-        key,
-        profile.name,
-        fitting[0].id if len(fitting) == 1 else None,
-        [entry for entry in identifiers if "{" not in entry] if isinstance(identifiers, tuple) else [],
+async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner: ObjectId | None = None) -> Observed:
+    """Read tenant, vault and ledger; raises `NotReady` while no replica shows what is known to be there.
+
+    `owner` is whom a request names: looked up on the way, and told where the application names nobody yet.
+    """
+    found, pages, made_before, named = await asyncio.gather(
+        _find(parts, key, profile),
+        parts.ledger.pages(key),
+        _made_before(parts, key, now),
+        _principal(parts, owner),
     )
-    application = found.application or await _made_before(parts, key, now)
+    application = found.application
+    if application is None and made_before is not None:
+        application = await _by_id(parts, key, made_before)
     observed = Observed(
         key=key,
         application=application,
-        templates=templates,
+        templates=found.templates,
         siblings=found.siblings,
         unmanaged=found.unmanaged,
         deleted=found.deleted,
@@ -39,20 +40,25 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Ob
         offered_elsewhere=found.offered_elsewhere,
         own_client_id=(await parts.graph.identity()).client_id if found.adoptables else None,
         twins=tuple([twin.object_id for twin in found.twins if await parts.graph.is_unused(twin)]),
-        page=next(iter(await parts.ledger.pages(key)), None),
+        owner=named,
+        page=next(iter(pages), None),
     )
     application = application or observed.adoptable
     if application is None:
         return observed
-    service_principal, grant, assignments = await parts.graph.service_principal(application.client_id)
-    owner = owner_from_tags(application.tags)
+    tagged = owner_from_tags(application.tags)
+    (service_principal, grant, assignments), versions, answers_for_it = await asyncio.gather(
+        parts.graph.service_principal(application.client_id),
+        _versions(parts, key, profile, application),
+        _principal(parts, tagged if tagged != owner else None),
+    )
     observed = replace(
         observed,
         service_principal=service_principal,
         grant=grant,
         assignments=assignments,
-        versions=await parts.vault.versions(key, application.client_id) if isinstance(profile, OidcProfile) else (),
-        owner=await parts.find_principal(owner) if owner else None,
+        versions=versions,
+        owner=named if tagged in (None, owner) else answers_for_it,
     )
     observed = await with_presets(parts, observed, profile)
     credential = credential_of(profile, observed, now)
@@ -60,13 +66,39 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime) -> Ob
     return replace(observed, acknowledged=acknowledgement.at if acknowledgement else None)
 
 
-async def _made_before(parts: Parts, key: Key, now: datetime) -> Application | None:
-    """The application that an answered instantiate made, which lists may not show yet: read by its id."""
+async def _find(parts: Parts, key: Key, profile: Profile) -> FoundApplication:
+    identifiers = profile.saml.identifiers if isinstance(profile, SamlProfile) else ()
+    gallery = profile.source if isinstance(profile.source, GallerySource) else None
+    return await parts.graph.find(
+        key,
+        profile.name,
+        [entry for entry in identifiers if "{" not in entry] if isinstance(identifiers, tuple) else [],
+        protocol=profile.protocol,
+        gallery=(gallery.gallery or profile.name) if gallery else None,
+        template_id=gallery.template_id if gallery else None,
+    )
+
+
+async def _principal(parts: Parts, owner: ObjectId | None) -> Principal | None:
+    return await parts.find_principal(owner) if owner else None
+
+
+async def _versions(parts: Parts, key: Key, profile: Profile, application: Application) -> tuple[VaultVersion, ...]:
+    return await parts.vault.versions(key, application.client_id) if isinstance(profile, OidcProfile) else ()
+
+
+async def _made_before(parts: Parts, key: Key, now: datetime) -> ObjectId | None:
+    """The id that an answered instantiate told a while ago."""
     made = await parts.ledger.find_intent(key, Instantiate.name)
     if made is None or made.answer is None or now - made.at >= BELIEVED:
         return None
-    application = await parts.graph.application(ObjectId(made.answer))
-    if application is None and not await parts.graph.was_deleted(ObjectId(made.answer)):
+    return ObjectId(made.answer)
+
+
+async def _by_id(parts: Parts, key: Key, object_id: ObjectId) -> Application | None:
+    """The application that an answered instantiate made, which lists may not show yet; None where it was deleted."""
+    application = await parts.graph.application(object_id)
+    if application is None and not await parts.graph.was_deleted(object_id):
         msg = f"The application of {key} is not in every replica yet."
         raise NotReady(msg, retry_after=READ_PAUSE)
     return application

@@ -12,7 +12,7 @@ from sso import steps
 from sso.errors import NotReady
 from sso.handoff import Handoff, Page, closed, code_from, facts_of, new_page, page_url, token_from, with_code, with_link
 from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed
-from sso.model import KeyId, ObjectId
+from sso.model import KeyId, ObjectId, Principal
 from sso.observed import Observed
 from sso.onboarding import handoff
 from sso.request import Onboarding
@@ -55,7 +55,7 @@ async def mail_handoff(parts: Parts, work: Work, now: datetime) -> Observed:
     letter = compose_handoff(
         told,
         organisation=parts.organisation,
-        owner=await parts.find_principal(ObjectId(told.owner)),
+        owner=await _owner(parts, work, ObjectId(told.owner)),
         page_url=page_url(parts.settings.public_url, token),
         valid_until=page.valid_until,
         asked=_asked(work.request),
@@ -78,12 +78,18 @@ async def mail_code(parts: Parts, work: Work, now: datetime) -> Observed:
     letter = compose_code(
         _told(parts, work, now),
         organisation=parts.organisation,
-        owner=await parts.find_principal(work.request.owner),
+        owner=await _owner(parts, work, work.request.owner),
         code=code,
         valid_until=page.valid_until,
     )
     await parts.mail(letter)
     return replace(work.observed, page=await _stamp(parts, page, now, link=False))
+
+
+async def _owner(parts: Parts, work: Work, owner: ObjectId) -> Principal | None:
+    """Whom an object ID names: as this run has read it, else looked up."""
+    known = work.observed.owner
+    return known if known and known.object_id == owner else await parts.find_principal(owner)
 
 
 def _told(parts: Parts, work: Work, now: datetime) -> Handoff:
