@@ -29,7 +29,8 @@ async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
     drift: list[str] = []
     if owner:
         standing = Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
-        drift = [step.sentence for step in plan(profile, standing, observed, tenant.deployment, now).steps]
+        found = plan(profile, standing, observed, tenant.deployment, now)
+        drift = [*(step.sentence for step in found.steps), *found.differences]
     page = observed.page
     return {
         "vendor": key.vendor,

@@ -248,6 +248,7 @@ class Application:
     required_scopes: frozenset[str]  # names of Microsoft Graph's delegated permissions it declares
     app_roles: tuple[AppRole, ...]
     passwords: tuple[PasswordCredential, ...]
+    required_access: str = "[]"  # everything it declares to need, as Graph's JSON: what is not ours is kept as it is
 
 
 @dataclass(frozen=True)
@@ -337,3 +338,4 @@ class Unmanaged:
     client_id: ClientId
     display_name: str
     identifiers: tuple[str, ...]
+    tags: tuple[str, ...] = ()

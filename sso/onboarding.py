@@ -5,6 +5,8 @@ comes before the identifiers, because only then does the identifier policy exemp
 secret, people, hand-off. A second identical request finds nothing missing and yields an empty plan.
 """
 
+import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +21,7 @@ from sso.model import (
     Application,
     KeyId,
     ServicePrincipal,
+    adoption_tag,
     foreign_tags,
     owner_from_tags,
     owner_tag,
@@ -38,6 +41,7 @@ class Deployment:
     authority_url: str
     operators: str
     allow_plain_secrets: bool = False
+    graph_url: str = "https://graph.microsoft.com"
 
 
 def plan(
@@ -60,7 +64,9 @@ def plan(
         )
         first, observed = (adopt,), replace(observed, application=adopt.application)
     planner = _Planner(profile, request, observed, deployment, now, operation)
-    return Plan((*first, *planner.steps(queued)), planner.block(), planner.notes())
+    differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
+    notes = (*differences, *planner.unmanaged())
+    return Plan((*first, *planner.steps(queued)), planner.block(), notes, differences)
 
 
 def _adopted(offered: Application, request: Onboarding) -> Application:
@@ -86,6 +92,10 @@ class _Planner:
     @property
     def service_principal(self) -> ServicePrincipal | None:
         return self.observed.service_principal
+
+    @property
+    def _from_gallery(self) -> bool:
+        return isinstance(self.profile.source, GallerySource)
 
     @cached_property
     def wanted(self) -> Wanted:
@@ -113,7 +123,7 @@ class _Planner:
     def _create(self) -> Iterator[Step]:
         name, key = self.profile.name, self.request.key
         if self.application is None:
-            if isinstance(self.profile.source, GallerySource):
+            if self._from_gallery:
                 yield steps.Instantiate(
                     sentence=f"Create the application and service principal of {name} from the gallery.",
                     template_id=next(t.id for t in self.observed.templates if self.profile.protocol in t.sign_on_modes),
@@ -124,7 +134,8 @@ class _Planner:
                     sentence=f"Register the application '{self.wanted.display_name}' with its addresses and scopes.",
                     settings=self.wanted.application(),
                 )
-        if self.service_principal is None and not isinstance(self.profile.source, GallerySource):
+        # The gallery makes both at once; an application that was made by hand may have none.
+        if self.service_principal is None and (self.wanted.adopted or not self._from_gallery):
             yield steps.CreateServicePrincipal(
                 sentence=f"Create the service principal of '{self.wanted.display_name}'"
                 + (", open to assigned people only." if self.profile.people.assignment_required else "."),
@@ -132,8 +143,8 @@ class _Planner:
             )
 
     def _configure(self) -> Iterator[Step]:
-        gallery = isinstance(self.profile.source, GallerySource)
-        if gallery or self.service_principal:
+        gallery = self._from_gallery
+        if (gallery and not self.wanted.adopted) or self.service_principal:
             missing = self.wanted.service_principal_changes()
             if missing != ServicePrincipalSettings():
                 yield steps.ConfigureServicePrincipal(
@@ -296,14 +307,17 @@ class _Planner:
             f" configurationUris. Ask the vendor, and put the line {example} into {field} of the profile."
         )
 
-    def notes(self) -> tuple[str, ...]:
-        adopted = tuple(f"{difference} It stays." for difference in self.wanted.differences())
-        return adopted + tuple(
-            f"The application '{other.display_name}' (object ID {other.object_id}) looks like {self.profile.name} and"
-            f" does not carry our mark: it is left alone. To have it adopted, put the tag"
-            f" 'gatehouse:adopt:{self.request.key}' on it."
-            for other in self.observed.unmanaged
-        )
+    def unmanaged(self) -> Iterator[str]:
+        for other in self.observed.unmanaged:
+            tag = adoption_tag(self.request.key)
+            # Graph replaces all tags at once, so those that are there stand in the command too.
+            body = json.dumps({"tags": list(dict.fromkeys((*other.tags, tag)))})
+            yield (
+                f"The application '{other.display_name}' (object ID {other.object_id}) looks like {self.profile.name}"
+                f" and does not carry our mark: it is left alone. To have it adopted, put the tag '{tag}' on it: az"
+                f" rest --method PATCH --url {self.deployment.graph_url}/v1.0/applications/{other.object_id}"
+                f" --body {shlex.quote(body)}"
+            )
 
 
 BEGUN = {"idp": ", begun in My Apps", "sp": ", begun at the vendor", "both": ", begun in My Apps or at the vendor"}

@@ -233,3 +233,4 @@ class Plan:
     steps: tuple[Step, ...]
     block: Block | None = None
     notes: tuple[str, ...] = ()  # what is seen and left alone, such as an unmanaged application of the same name
+    differences: tuple[str, ...] = ()  # the notes on what an adopted application has and its profile does not say

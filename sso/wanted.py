@@ -101,7 +101,8 @@ class Wanted:
             profile.oidc.sign_on_url if isinstance(profile, OidcProfile) else profile.saml.sign_on_url
         )
         kept = foreign_tags(found.tags) if found else ()
-        hidden = {HIDE_TAG} if saml is None and sign_on_url is None else set()
+        # One that was adopted is as visible as its administrator made it.
+        hidden = {HIDE_TAG} if saml is None and sign_on_url is None and not (self.adopted and found) else set()
         return ServicePrincipalSettings(
             sign_on_mode=profile.protocol,
             sign_on_url=sign_on_url,
@@ -206,7 +207,6 @@ def _added(wanted: ApplicationSettings, found: Application) -> ApplicationSettin
         identifiers=tuple(dict.fromkeys((*found.identifiers, *(wanted.identifiers or ())))),
         reply_urls=tuple(dict.fromkeys((*found.reply_urls, *(wanted.reply_urls or ())))),
         logout_url=found.logout_url or wanted.logout_url,
-        scopes=tuple(dict.fromkeys((*sorted(found.required_scopes), *wanted.scopes))) if wanted.scopes else None,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sso.model import (
+    GRAPH_CLIENT_ID,
     Application,
     ApplicationTemplate,
     AppRole,
@@ -74,6 +75,7 @@ def application(body: JSON, scope_names: Mapping[str, str]) -> Application:
         ),
         app_roles=app_roles(body),
         passwords=tuple(password(entry) for entry in body.get("passwordCredentials") or ()),
+        required_access=json.dumps(body.get("requiredResourceAccess") or []),
     )
 
 
@@ -92,6 +94,17 @@ def rename_scopes(scopes: Iterable[PublishedScope], old: str, new: str) -> list[
         entry |= {name: entry[name].replace(old, new) for name in SCOPE_TEXTS if entry.get(name)}
         renamed.append(entry)
     return renamed
+
+
+def with_scopes(required_access: str, ids: Iterable[str]) -> list[JSON]:
+    """What an application declares to need, with delegated permissions of Microsoft Graph added to it."""
+    entries: list[JSON] = json.loads(required_access)
+    declared = {access["id"] for entry in entries for access in entry["resourceAccess"]}
+    added = [{"id": scope_id, "type": "Scope"} for scope_id in ids if scope_id not in declared]
+    ours = [entry for entry in entries if entry["resourceAppId"] == GRAPH_CLIENT_ID]
+    for entry in ours[:1]:
+        entry["resourceAccess"] = [*entry["resourceAccess"], *added]
+    return entries if ours else [*entries, {"resourceAppId": GRAPH_CLIENT_ID, "resourceAccess": added}]
 
 
 def password(body: JSON) -> PasswordCredential:
@@ -205,4 +218,4 @@ def group(body: JSON) -> Principal:
 def unmanaged(body: JSON) -> Unmanaged:
     """Read an application that is not ours."""
     found = application(body, {})
-    return Unmanaged(found.object_id, found.client_id, found.display_name, found.identifiers)
+    return Unmanaged(found.object_id, found.client_id, found.display_name, found.identifiers, found.tags)

@@ -77,6 +77,7 @@ class Parts:
             authority_url=self.settings.authority_url,
             operators=self.settings.operators,
             allow_plain_secrets=self.settings.allow_plain_secrets,
+            graph_url=self.settings.graph_url,
         )
 
     @property
