@@ -1,0 +1,161 @@
+"""The ground on which stories are cut: a calm, fast tenant, a host that can be killed, and what happened to both."""
+
+import asyncio
+import contextlib
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from sandbox.up import State, running_sandbox
+from tests.kills.nursery import Host, Nursery
+from tests.world import Reply, World
+
+SEED = int(os.environ.get("GATEHOUSE_SEED", "1"))
+SOAK = os.environ.get("GATEHOUSE_SOAK") == "1"
+# A minute of the app's patience is 0.6 s: leases and pauses are over soon, and a busy machine's hiccup is no outage.
+RATE = 100.0
+SETTLE = 30.0  # seconds of the wall, after which what still moves is a failure
+STILL = 0.4  # seconds of the wall without a change, after which the sweep's timer may as well run
+NEVER = "0 0 4 1 1 *"  # the sweep is called by hand, so that no call of its own moves the count of a story's calls
+RESTING = {None, "acknowledgement", "parameters", "permission", "consent"}
+
+
+class Ground(World):
+    """A world whose host dies and is born again."""
+
+    def __init__(self, state: State, session: aiohttp.ClientSession, tls: ssl.SSLContext, log: Path) -> None:
+        super().__init__(state, session, tls, log)
+        self.nursery: Nursery
+        self.hosts: list[Host] = []
+        self.tables: TableServiceClient
+        self.queues: QueueServiceClient
+
+    async def new_host(self) -> None:
+        """Kill whatever hosts run and start one at the address that stands in mails."""
+        await self.kill()
+        self.hosts = [await self.nursery.start(self.state.host)]
+
+    async def another_host(self) -> Host:
+        """Start one more, at an address of its own, on the same queues."""
+        self.hosts.append(await self.nursery.start())
+        return self.hosts[-1]
+
+    async def kill(self) -> None:
+        """Kill every host."""
+        for host in self.hosts:
+            await host.kill()
+        self.hosts = []
+
+    async def forget_storage(self) -> None:
+        """Take the table and the queues away, as they are before the first request ever."""
+        for table in [table.name async for table in self.tables.list_tables()]:
+            await self.tables.delete_table(table)
+        for queue in [queue.name async for queue in self.queues.list_queues()]:
+            await self.queues.delete_queue(queue)
+
+    async def afresh(self) -> None:
+        """Everything at its seed, and a host that has done nothing yet."""
+        await self.kill()
+        await self.reset()
+        await self.new_host()
+
+    async def faults(self, plan: Sequence[dict[str, Any]]) -> None:
+        """Follow another plan, and release what the last one holds."""
+        await self.control("PUT", "/faults", list(plan))
+
+    async def hits(self) -> list[dict[str, Any]]:
+        """Which calls met something."""
+        return list((await self.control("GET", "/faults"))["hits"])
+
+    async def parked(self, since: int) -> dict[str, Any] | None:
+        """The call that is held now."""
+        if not await self.hits():
+            return None
+        return next((call for call in await self.calls(since) if call["status"] is None), None)
+
+    async def operations(self) -> list[dict[str, Any]]:
+        """Every operation, read past the app: reading by its API would move the count of its calls."""
+        return [await self._value(row) for row in await self.rows("operation")]
+
+    async def rows(self, partition: str) -> list[dict[str, Any]]:
+        """The rows of one partition of the ledger."""
+        table = self.tables.get_table_client("gatehouse")
+        try:
+            return [dict(row) async for row in table.query_entities(f"PartitionKey eq '{partition}'")]
+        except ResourceNotFoundError:
+            return []
+
+    async def is_quiet(self) -> bool:
+        """Whether every operation rests, and no run holds a lease: a dead one's is over by itself."""
+        operations = await self.operations()
+        if not operations or not all(map(rests, operations)):
+            return False
+        now = datetime.now(UTC)
+        return all(datetime.fromisoformat(lease["until"]) < now for lease in await self.rows("lease"))
+
+    async def come_to_rest(self, *, sweep: bool, within: float = SETTLE) -> None:
+        """Wait until everything rests; with `sweep`, the timer that takes up what lies still runs meanwhile."""
+        loop = asyncio.get_running_loop()
+        seen: list[str] = []
+        moved = loop.time()
+        async with asyncio.timeout(within):
+            while not await self.is_quiet():
+                rows = [str(row["value0"]) for row in await self.rows("operation")]
+                if rows != seen:
+                    seen, moved = rows, loop.time()
+                elif sweep and loop.time() - moved > STILL:
+                    await self.sweep()
+                    moved = loop.time()
+                await asyncio.sleep(0.03)
+
+    async def sweep(self) -> None:
+        """Let the timer run now."""
+        await self.call("POST", f"{self.state.host}/admin/functions/sweep", {})
+
+    async def call(self, method: str, url: str, body: Any = None, **options: Any) -> Reply:
+        """Call any address of this machine."""
+        return await self._call(method, url, body, **options)
+
+    @staticmethod
+    async def _value(row: dict[str, Any]) -> dict[str, Any]:
+        return dict(json.loads("".join(row[name] for name in sorted(row, key=_place) if name.startswith("value"))))
+
+
+def _place(name: str) -> int:
+    return int(name.removeprefix("value") or 0) if name.startswith("value") else -1
+
+
+def rests(operation: dict[str, Any]) -> bool:
+    """Whether an operation has ended or waits for a person."""
+    if operation["state"] in {"done", "failed"}:
+        return True
+    return operation["state"] == "waiting" and (operation["waiting_for"] or {}).get("what") in RESTING - {None}
+
+
+@contextlib.asynccontextmanager
+async def open_ground(log: Path, *, rate: float = RATE) -> AsyncIterator[Ground]:
+    """A calm sandbox at speed, with a nursery of hosts."""
+    async with running_sandbox(seed=SEED, calm=True, host=False, rate=rate, log=log) as state:
+        tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
+        connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session,
+            TableServiceClient.from_connection_string(state.storage) as tables,
+            QueueServiceClient.from_connection_string(state.storage) as queues,
+        ):
+            ground = Ground(state, session, tls, log)
+            ground.tables, ground.queues = tables, queues
+            ground.nursery = await Nursery.open(state.host_settings, log, GATEHOUSE_SWEEP_SCHEDULE=NEVER)
+            try:
+                yield ground
+            finally:
+                await ground.nursery.close()

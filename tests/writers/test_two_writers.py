@@ -1,0 +1,88 @@
+"""One request that is delivered many times, to two hosts at work on the same queues, makes one of everything."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.kills.end_state import EndState
+from tests.kills.ground import Ground
+from tests.kills.report import say
+from tests.stories.mails import codes, handoffs
+from tests.world import request
+
+VENDORS = ("clicktime", "hellotracks", "smarttrace")
+DELIVERIES = (2, 5, 20)
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["in sequence", "at once"])
+@pytest.mark.parametrize("deliveries", DELIVERIES)
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_request_delivered_often_makes_one_of_everything(
+    two_hosts: Ground, vendor: str, deliveries: int, at_once: bool
+) -> None:
+    """One application, one credential with one current version, one link and one code, whoever carries out what."""
+    ground = two_hosts
+    before = await ground.dump()
+    operations = await _deliver(ground, request(vendor), deliveries, at_once=at_once)
+    assert len(operations) == deliveries  # without ticket or header each is an operation of its own
+    await _is_one_of_everything(ground, before, vendor)
+    say(f"two writers: {vendor} delivered {deliveries} times {'at once' if at_once else 'in sequence'}: one of each")
+
+
+@pytest.mark.parametrize("header", [False, True], ids=["ticket", "Idempotency-Key"])
+@pytest.mark.parametrize("deliveries", DELIVERIES)
+async def test_repeat_that_says_so_is_one_operation(two_hosts: Ground, deliveries: int, header: bool) -> None:
+    """Delivered in sequence under one ticket or one header, a request is one operation on both hosts."""
+    ground = two_hosts
+    before = await ground.dump()
+    body = request("smarttrace") if header else request("smarttrace", ticket="IT-1234")
+    headers = {"Idempotency-Key": "the same"} if header else {}
+    assert len(await _deliver(ground, body, deliveries, at_once=False, headers=headers)) == 1
+    await _is_one_of_everything(ground, before, "smarttrace")
+
+
+@pytest.mark.parametrize("deliveries", DELIVERIES)
+async def test_repeats_at_once_under_one_ticket_make_one_of_everything(two_hosts: Ground, deliveries: int) -> None:
+    """Where repeats of a ticket overtake one another on two hosts, there is still one of everything."""
+    ground = two_hosts
+    before = await ground.dump()
+    await _deliver(ground, request("smarttrace", ticket="IT-1234"), deliveries, at_once=True)
+    await _is_one_of_everything(ground, before, "smarttrace")
+
+
+async def _deliver(ground: Ground, body: Any, times: int, *, at_once: bool, **options: Any) -> set[str]:
+    """Send a request to the hosts in turn; returns the operations that were answered."""
+
+    async def one(number: int) -> str:
+        host = ground.hosts[number % len(ground.hosts)]
+        reply = await ground.call("POST", f"{host.url}/api/onboardings", body, **options)
+        assert reply.status == 202, reply.text
+        return str(reply.body["operation"])
+
+    if at_once:
+        return set(await asyncio.gather(*(one(number) for number in range(times))))
+    return {await one(number) for number in range(times)}
+
+
+async def _is_one_of_everything(ground: Ground, before: dict[str, Any], vendor: str) -> None:
+    await ground.come_to_rest(sweep=False, within=120)
+    mails = await ground.mailbox()
+    end = EndState(before, await ground.dump(), mails, await ground.operations())
+    assert end.wrongs() == []
+    (application,) = end.new["applications"]
+    (principal,) = end.new["service_principals"]
+    assert application["uniqueName"] == f"gatehouse-{vendor}-default"
+    assert len(end.new["assignments"]) == 2
+    if vendor == "clicktime":
+        assert len({key["customKeyIdentifier"] for key in principal["keyCredentials"]}) == 1
+    else:
+        assert len(application["passwordCredentials"]) == 1
+        versions = {name: secret["versions"] for name, secret in end.vault.items()}
+        assert {name.endswith("-staged"): len(found) for name, found in versions.items()} == {True: 1, False: 1}
+    assert (len(handoffs(mails)), len(codes(mails)), len(mails)) == (1, 1, 2)
+    collected = await ground.collect(vendor)
+    assert collected["acknowledged"], collected["reason"]
+    assert (await ground.sign_in(vendor))["signed_in"]
+    await ground.come_to_rest(sweep=True, within=60)
+    assert {operation["state"] for operation in await ground.operations()} == {"done"}
