@@ -1,4 +1,17 @@
-"""The fault plan: which call, counted from the plan's arrival, is to meet what."""
+"""The fault plan: which call, counted from the plan's arrival, is to meet what.
+
+[{"operation": "applications.application.addPassword", "nth": 2, "fault": "hold", "when": "after"}]
+
+operation    as GET /calls shows it, or "*"
+service      graph, authority, vault, table, queue; left out, any
+path         a part of the path and query as they were sent; left out, any
+nth, times   from the nth such call on (1), so many of them (1; null: all)
+fault        refuse: 403 or `status`        throttle: 429, `retry_after` 5 | "date:5" | null
+             unavailable: 503 or `status`   lose_answer: after its effect, a cut connection or `status`
+             delay: `seconds` of the sandbox's clock, then its effect
+             hold: `when` "before" or "after" its effect, until the next plan; a caller that is dead by then has,
+             where it was held before, not made the call
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
