@@ -1,7 +1,8 @@
 """What every answer of the API is held to: its published shape, and after a refusal an untouched tenant."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from tests.world import Reply, World
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "api.schema.json").read_text(encoding="utf-8"))
+WITHIN = 60.0  # seconds on the wall until something must have happened
 PROBLEM = "application/problem+json"
 
 
@@ -50,3 +52,12 @@ async def _newest(world: World) -> Any:
     reply = await world.api("GET", "/operations")
     assert reply.status == 200, reply.text
     return [operation["operation"] for operation in reply.body["items"]]
+
+
+async def until(happened: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something has happened."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            if await happened():
+                return
+            await asyncio.sleep(0.1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import nothing_changes, problem, shaped
+from tests.api.answers import nothing_changes, problem, shaped, until
 from tests.world import World, request
 
 TEMPLATE = "{{7*7}}{% for x in [1] %}${7*7}<%= 7*7 %>"
@@ -186,9 +186,11 @@ async def test_role_that_is_hostile_fails_in_words(quiet: World) -> None:
     operation = await quiet.onboard("clicktime", assignments={"users": ["b.simon@contoso.com"], "role": FREE_TEXT})
     assert operation["state"] == "failed", operation
     assert operation["reasons"][0]["field"] == "assignments.role"
-    mails = (await quiet.mailbox())[before:]
-    told = [mail for mail in mails if "failed" in mail["subject"]]
-    assert told
-    for mail in told:
+
+    async def told() -> bool:
+        return any("failed" in mail["subject"] for mail in (await quiet.mailbox())[before:])
+
+    await until(told)
+    for mail in (await quiet.mailbox())[before:]:
         assert "<script" not in mail["html"]
         assert "{{" not in mail["subject"]

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,9 +19,8 @@ from sso.model import ObjectId, OperationId, key_of
 from sso.operation import Operation
 from sso.request import Onboarding
 from sso.request import to_json as request_to_json
+from tests.api.answers import until
 from tests.world import World, request
-
-WITHIN = 30.0  # seconds on the wall until something must have happened
 
 
 class Messages:
@@ -60,15 +59,6 @@ async def messages(running_world: World) -> AsyncIterator[Messages]:
     """The queues of the running sandbox."""
     async with QueueServiceClient.from_connection_string(running_world.state.storage) as service:
         yield Messages(service)
-
-
-async def until(happened: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something has happened."""
-    async with asyncio.timeout(WITHIN):
-        while True:
-            if await happened():
-                return
-            await asyncio.sleep(0.1)
 
 
 async def unreadable(tenant: Tenant) -> list[tuple[str, str]]:
