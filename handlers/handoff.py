@@ -213,22 +213,23 @@ def _in_order(page: Page, profile: Profile, secret: Secret) -> list[tuple[str, s
 
 
 async def _acknowledge(tenant: Tenant, page: Page, now: datetime) -> None:
-    """Record the acknowledgement, then close the page: killed in between, the press is simply repeated."""
+    """Record the acknowledgement, move the operation, and only then close the page.
+
+    The operation waits until the page's end, and no sweep takes it up before: whoever is cut off in between finds the
+    page as it was, and the press is simply repeated.
+    """
     if page.credential is not None:
         await tenant.ledger.acknowledge(page.key, page.credential, f"hand-off page {page.reference}", "", now)
+    await tenant.settle(page.operation, now)
     for _ in range(RACES):
         try:
             await tenant.ledger.replace_page(acknowledged(page, now))
-            break
+            return
         except Changed:
             found = await tenant.ledger.find_page(page.token_hash)
             if found is None or found.state == "acknowledged":
-                break
+                return
             page = found
-    try:
-        await tenant.settle(page.operation, now)
-    except GatehouseError as error:  # it is recorded; the sweep settles the operation
-        _log.warning("Hand-off page %s: the operation is settled later: %s", page.token_hash[:8], error)
 
 
 async def _tell_lock(tenant: Tenant, page: Page, profile: Profile, now: datetime) -> bool:
