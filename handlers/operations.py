@@ -1,5 +1,6 @@
 """Operations: found, listed, replayed, swept up, and failed when their message could not be read."""
 
+import contextlib
 import json
 import logging
 from dataclasses import replace
@@ -61,12 +62,22 @@ async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
         changed=now,
         steps=tuple(step for step in operation.steps if step.state == "done"),
     )
+    await _reopen_batches(tenant, operation.id)
     try:
         operation = await tenant.ledger.replace_operation(again)
     except Changed:
         raise Refused(Reason("operation", "The operation has just changed; look at it again."), status=409) from None
     await tenant.queues.send("onboardings", operation.id)
+    await tenant.send_batches(operation.id)
     return operation
+
+
+async def _reopen_batches(tenant: Tenant, operation_id: OperationId) -> None:
+    """Let the principals that were refused be granted once more: the plan leaves to the batches what stands in them."""
+    for batch in await tenant.ledger.batches(operation_id):
+        if any(grant.state == "refused" for grant in batch.grants):
+            with contextlib.suppress(Changed):  # its own message is at it
+                await tenant.ledger.put_batch(operation_id, batch.reopened())
 
 
 async def sweep(tenant: Tenant, now: datetime) -> int:

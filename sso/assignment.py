@@ -43,6 +43,11 @@ class Batch:
         done = replace(grant, state=state, reason=reason)
         return replace(self, grants=tuple(done if g.principal_id == grant.principal_id else g for g in self.grants))
 
+    def reopened(self) -> "Batch":
+        """The batch with everything that was refused to be tried once more."""
+        again = tuple(replace(g, state="queued", reason=None) if g.state == "refused" else g for g in self.grants)
+        return replace(self, grants=again, attempts=0)
+
 
 def choose_role(roles: Iterable[AppRole], wanted: str | None) -> AppRoleId:
     """Choose the role to grant; raises `Refused` where the wanted one does not exist.
