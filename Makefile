@@ -12,7 +12,7 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CACHE)/browsers
 ARGS ?=
 
-.PHONY: help demo test check bench schema up format clean setup browser
+.PHONY: help demo test check soak bench schema up format clean setup browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: setup browser ## format, lint, types, import contracts and tests: what mu
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) -m pytest $(ARGS)
+
+soak: setup ## every kill, every pair of kills, every failure: takes hours; GATEHOUSE_SEED=2 draws others
+	@GATEHOUSE_SOAK=1 $(PYTHON) -m pytest tests/kills tests/writers $(ARGS)
 
 bench: setup ## measure ours beside the plain way
 	@$(PYTHON) -m benchmarks $(ARGS)
