@@ -1,5 +1,6 @@
 """People: users and groups looked up, mail sent."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,10 +28,14 @@ class PeopleCalls(GraphCalls):
         """
         user_looks = {text: self._user_looks(text) for text in dict.fromkeys([*users, *either])}
         group_looks = {text: self._group_looks(text) for text in dict.fromkeys([*groups, *either])}
-        infos = [info for looks in (*user_looks.values(), *group_looks.values()) for info in looks]
-        answers = iter(await self._wire.read_together("find users", infos))
-        people = {text: _hits(decode.user, [next(answers) for _ in looks]) for text, looks in user_looks.items()}
-        teams = {text: _hits(decode.group, [next(answers) for _ in looks]) for text, looks in group_looks.items()}
+        # Two questions, because each needs a permission of its own; they travel in one batch.
+        found_users, found_groups = await asyncio.gather(
+            self._wire.read_together("find users", [info for looks in user_looks.values() for info in looks]),
+            self._wire.read_together("find groups", [info for looks in group_looks.values() for info in looks]),
+        )
+        of_users, of_groups = iter(found_users), iter(found_groups)
+        people = {text: _hits(decode.user, [next(of_users) for _ in looks]) for text, looks in user_looks.items()}
+        teams = {text: _hits(decode.group, [next(of_groups) for _ in looks]) for text, looks in group_looks.items()}
         return (
             {text: people[text] for text in users},
             {text: teams[text] for text in groups},
