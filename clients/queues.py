@@ -6,7 +6,7 @@ which an output binding cannot carry (Azure/azure-functions-host issue 4176).
 
 import contextlib
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
@@ -19,6 +19,9 @@ from sso.model import OperationId
 QueueName = Literal["onboardings", "assignments"]
 QUEUES: tuple[QueueName, ...] = ("onboardings", "assignments")
 LONGEST_DELAY = 604_800  # seconds: seven days, the most that a message can be hidden
+# Seconds, twelve in all at most: whoever called us waits meanwhile, and the SDK's own first pause alone is 15 (its
+# ExponentialRetry). What stays unsent is sent by the sweep.
+_RETRIES: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 
 
 class Queues:
@@ -32,8 +35,8 @@ class Queues:
     def connect(cls, connection: str | None, endpoint: str, credential: AsyncTokenCredential) -> "Queues":
         """Open the queues by connection string, or by the identity."""
         if connection:
-            return cls(QueueServiceClient.from_connection_string(connection))
-        return cls(QueueServiceClient(endpoint, credential=credential))
+            return cls(QueueServiceClient.from_connection_string(connection, **_RETRIES))
+        return cls(QueueServiceClient(endpoint, credential=credential, **_RETRIES))
 
     async def close(self) -> None:
         """Close the connections."""
