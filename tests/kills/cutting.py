@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+import aiohttp
+
 from tests.kills.calls import Cut, cuts_of
 from tests.kills.end_state import EndState, differences
 from tests.kills.ground import SEED, Ground
@@ -98,16 +100,17 @@ async def _die_at(run: "Run", cuts: Sequence[Cut], result: Result) -> int:
     ground, story, mails = run.ground, run.story, 0
     for place, moment in enumerate(cuts):
         await ground.faults([moment.plan])
-        going_on = asyncio.create_task(_go_on(ground, story, first=place == 0))
+        going_on = asyncio.create_task(_go_on(run, first=place == 0))
         try:
             held = await _reach(run, moment, going_on)
             result.faults.append(f"held {moment.when} {held['service']} {held['method']} {held['path']}")
             mails += unrecorded_mails(await ground.calls(run.since), held, moment)
-        except (NotReached, TimeoutError) as error:
+        except NotReached:
             if place == 0:
-                raise NotReached(str(error)) from error
+                raise
             # What the second kill was to cut had been done before the first.
         finally:
+            run.unanswered |= place == 0 and not going_on.done() and not story.ends_with_people
             await ground.kill()
             going_on.cancel()
             await asyncio.gather(going_on, return_exceptions=True)
@@ -119,11 +122,14 @@ async def _die_at(run: "Run", cuts: Sequence[Cut], result: Result) -> int:
 async def _reach(run: "Run", moment: Cut, going_on: asyncio.Task[None]) -> dict[str, Any]:
     """Wait until the call is held; raises `NotReached`."""
     ground = run.ground
-    async with asyncio.timeout(REACH):
-        while not (held := await ground.parked(run.since)):
-            if going_on.done() and await ground.is_quiet() and not await ground.parked(run.since):
-                raise NotReached(f"The story ended without {moment}.")
-            await asyncio.sleep(0.02)
+    try:
+        async with asyncio.timeout(REACH):
+            while not (held := await ground.parked(run.since)):
+                if going_on.done() and await ground.is_quiet() and not await ground.parked(run.since):
+                    raise NotReached(f"The story ended without {moment}.")
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise NotReached(f"{moment} did not come within {REACH:.0f} s.") from None
     return held
 
 
@@ -139,11 +145,11 @@ def unrecorded_mails(calls: Sequence[Mapping[str, Any]], held: Mapping[str, Any]
     return unrecorded
 
 
-async def _go_on(ground: Ground, story: Story, *, first: bool) -> None:
-    if first or not await ground.operations():
-        await story.begin(ground)
+async def _go_on(run: "Run", *, first: bool) -> None:
+    if first or not await run.has_begun():
+        await run.story.begin(run.ground)
     if not first:
-        await ground.come_to_rest(sweep=True)
+        await run.ground.come_to_rest(sweep=True)
 
 
 def compare(expected: EndState, end: EndState, mails: int, *, told: bool) -> list[str]:
@@ -176,13 +182,21 @@ class Run:
         self.story = story
         self.since = 0
         self.before: dict[str, Any] = {}
+        self._operations = 0
+        self.unanswered = False
+        """Whether the caller does not know if its request was taken."""
 
     async def prepare(self) -> None:
         """Bring everything to where the story begins."""
         await self.ground.afresh()
         self.before = await self.ground.dump()
         await self.story.prepare(self.ground)
+        self._operations = len(await self.ground.operations())
         self.since = await self.ground.last_call()
+
+    async def has_begun(self) -> bool:
+        """Whether the request has become an operation, or needs none."""
+        return self.story.ends_with_people or len(await self.ground.operations()) > self._operations
 
     async def end(self) -> EndState:
         """What is there now."""
@@ -196,7 +210,7 @@ class Run:
         """
         ground, story = self.ground, self.story
         try:
-            if not await ground.operations():
+            if self.unanswered and not await self.has_begun():
                 # A caller that got no answer, and finds no operation, sends its request once more.
                 begun = await story.begin(ground)
                 assert begun.taken, begun.reasons
@@ -208,13 +222,18 @@ class Run:
             await story.people(ground)
             await ground.come_to_rest(sweep=True)
             await story.proof(ground)
+            if self.unanswered:
+                # A caller that got no answer sends its request again, now that everything is there.
+                begun = await story.begin(ground)
+                assert begun.taken, begun.reasons
+                await ground.come_to_rest(sweep=True)
             end = await self.end()
             wrongs = compare(known.ends[1], end, mails, told=told)
             if wrongs and known.renewed:
                 wrongs = compare(known.renewed, end, mails, told=told) and wrongs
             result.wrongs += end.wrongs() + wrongs
-        except AssertionError as error:
-            result.wrongs.append(str(error))
+        except (AssertionError, aiohttp.ClientError) as error:
+            result.wrongs.append(f"{type(error).__name__}: {error}")
         except TimeoutError:
             states = [(o["state"], o["waiting_for"], o["reasons"]) for o in await ground.operations()]
             result.wrongs.append(f"It never came to rest: {states}.")

@@ -51,6 +51,7 @@ async def fail_once(ground: Ground, known: Undisturbed, once: Once) -> Result:
         if not begun.reasons:
             result.wrongs.append("The request was refused without a reason.")
         begun = await known.story.begin(ground)
+        run.unanswered = not begun.taken
     await run.converge(known, result, mails=0)
     hits = await ground.hits()
     result.reached = bool(hits)
@@ -72,6 +73,7 @@ async def fail_for_good(ground: Ground, known: Undisturbed, failure: ForGood) ->
         states = [(o["state"], o["waiting_for"], o["reasons"]) for o in await ground.operations()]
         result.wrongs.append(f"Nothing says what is wrong: {states}.")
     await ground.faults([])
+    run.unanswered = not begun.taken
     for operation in await ground.operations():
         if operation["state"] in {"failed", "waiting"}:
             await ground.api("POST", f"/operations/{operation['id']}/replay")

@@ -13,7 +13,7 @@ from tests.kills.pool import Pool
 from tests.kills.report import Tally
 from tests.kills.stories import STORIES
 
-PAIRS = 6
+PAIRS = 4
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])

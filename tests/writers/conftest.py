@@ -7,8 +7,8 @@ import pytest
 from tests.kills import report
 from tests.kills.ground import Ground, open_ground
 
-# A lease is 6 s here: a busy machine's hiccup is no minute of silence.
-RATE = 10.0
+# A lease is 2 s here: a busy machine's hiccup is no minute of silence.
+RATE = 30.0
 
 
 @pytest.fixture(scope="package")
