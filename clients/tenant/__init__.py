@@ -50,7 +50,7 @@ class Tenant(Parts):
             settings=settings,
             catalog=catalog or Catalog(),
             graph=graph,
-            vault=Vault(settings.vault_url, credential),
+            vault=Vault(settings.vault_url, credential, settings.wait_scale),
             sts=Sts(settings.authority_url, settings.tenant_id, settings.graph_url),
             ledger=Ledger.connect(settings.storage, settings.table_endpoint, credential),
             queues=Queues.connect(settings.storage, settings.queue_endpoint, credential),

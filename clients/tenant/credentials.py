@@ -38,9 +38,10 @@ async def prove_certificate(parts: Parts, work: Work) -> None:
     """See that the activated certificate is what signs and what is published; raises `NotReady` until it is."""
     service_principal = work.service_principal
     wanted = service_principal.active_thumbprint
-    if await parts.graph.active_thumbprints(service_principal.object_id, READS) != {wanted}:
-        msg = "The activated certificate is not in every replica yet."
-        raise NotReady(msg, retry_after=READ_PAUSE)
+    for _ in range(READS):
+        if await parts.graph.active_thumbprint(service_principal.object_id) != wanted:
+            msg = "The activated certificate is not in every replica yet."
+            raise NotReady(msg, retry_after=READ_PAUSE)
     if wanted is None or not await parts.sts.metadata_lists(work.application.client_id, Thumbprint(wanted)):
         msg = "The federation metadata does not list the activated certificate yet."
         raise NotReady(msg, retry_after=READ_PAUSE)
