@@ -1,4 +1,4 @@
-"""The whole product on one machine, as tests use it: the sandbox, the local host, and the API of the app between them."""
+"""The whole product on one machine, as tests use it: the sandbox, its host, and the API of the app between them."""
 
 import asyncio
 import ssl
