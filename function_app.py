@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import handlers.intake
     import handlers.onboarding
     import handlers.operations
+    import handlers.rotation
     from clients.tenant import Tenant
     from sso.model import Key
     from sso.operation import Operation
@@ -162,6 +163,16 @@ async def handoff(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(req, "Gatehouse.Operate", story)
 
 
+@app.route("applications/{vendor}/{instance}/rotations", methods=["POST"])
+async def rotate_now(req: func.HttpRequest) -> func.HttpResponse:
+    """Rotate the client secret now; `compromised` retires the old one at once."""
+
+    async def story(caller: Caller) -> func.HttpResponse:
+        return accepted(await handlers.rotation.rotate(tenant(), key_of(req), body_of(req, BODY_LIMIT), caller, now()))
+
+    return await answer(req, "Gatehouse.Operate", story)
+
+
 @app.route("applications/{vendor}/{instance}/acknowledgements", methods=["POST"])
 async def acknowledge(req: func.HttpRequest) -> func.HttpResponse:
     """The vendor said by mail or telephone that a credential is installed."""
@@ -245,6 +256,17 @@ async def run_onboarding(message: func.QueueMessage) -> None:
     await handlers.onboarding.run(tenant(), operation_id, now())
 
 
+@app.queue_trigger("message", "rotations", STORAGE)
+async def run_rotation(message: func.QueueMessage) -> None:
+    """Carry a rotation on."""
+    try:
+        operation_id = handlers.operations.read_message(message.get_body())
+    except ValueError as error:
+        await unreadable("rotations", message, str(error))
+        return
+    await handlers.onboarding.run(tenant(), operation_id, now())
+
+
 @app.queue_trigger("message", "assignments", STORAGE)
 async def run_assignment(message: func.QueueMessage) -> None:
     """Grant one batch."""
@@ -268,6 +290,12 @@ async def poisoned_assignment(message: func.QueueMessage) -> None:
     await poisoned("assignments", message)
 
 
+@app.queue_trigger("message", "rotations-poison", STORAGE)
+async def poisoned_rotation(message: func.QueueMessage) -> None:
+    """Keep a rotation's message that failed five times, and fail its operation."""
+    await poisoned("rotations", message)
+
+
 async def poisoned(queue: str, message: func.QueueMessage) -> None:
     """Move a poison message into the ledger."""
     await unreadable(queue, message, "every attempt to carry it out ended in an error; see the app's log")
@@ -289,6 +317,14 @@ async def sweep(timer: func.TimerRequest) -> None:
     told = await handlers.handoff.report_locks(tenant(), now())
     if sent or told or timer.past_due:
         log.info("swept %d operations and %d locked pages", sent, told)
+
+
+@app.timer_trigger("timer", "%GATEHOUSE_ROTATION_SCHEDULE%", use_monitor=True)
+async def rotate(timer: func.TimerRequest) -> None:
+    """Open a rotation of every client secret that is due."""
+    opened = await handlers.rotation.tick(tenant(), now())
+    if opened or timer.past_due:
+        log.info("opened %d rotations", opened)
 
 
 # From the wire and back

@@ -36,6 +36,7 @@ class Settings(BaseModel):
     organisation: str = Field(alias="GATEHOUSE_ORGANISATION", min_length=1, max_length=100)
     cloud: Cloud = Field("global", alias="GATEHOUSE_CLOUD")
     sweep_schedule: str = Field(alias="GATEHOUSE_SWEEP_SCHEDULE")
+    rotation_schedule: str = Field(alias="GATEHOUSE_ROTATION_SCHEDULE")
     owners_group: str | None = Field(None, alias="GATEHOUSE_OWNERS_GROUP")
     consent_scopes: frozenset[str] = Field(frozenset(), alias="GATEHOUSE_CONSENT_SCOPES")
     allow_plain_secrets: bool = Field(default=False, alias="GATEHOUSE_ALLOW_PLAIN_SECRETS")

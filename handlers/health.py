@@ -51,11 +51,18 @@ def _settings(tenant: Tenant) -> str:
 
 def _schedules(tenant: Tenant) -> Check:
     """Whether every timer has a schedule of six fields; the host puts a function with a bad one in error, silently."""
-    sweep = tenant.settings.sweep_schedule
-    if len(sweep.split()) != SCHEDULE_FIELDS:
-        detail = f"GATEHOUSE_SWEEP_SCHEDULE is '{sweep}': it needs six fields, seconds first, such as '0 */5 * * * *'."
+    settings = tenant.settings
+    schedules = {
+        "GATEHOUSE_SWEEP_SCHEDULE": settings.sweep_schedule,
+        "GATEHOUSE_ROTATION_SCHEDULE": settings.rotation_schedule,
+    }
+    bad = [f"{name} is '{text}'" for name, text in schedules.items() if len(text.split()) != SCHEDULE_FIELDS]
+    if bad:
+        detail = f"{'; '.join(bad)}: it needs six fields, seconds first, such as '0 */5 * * * *'."
         return Check("schedules", ok=False, detail=detail)
-    return Check("schedules", ok=True, detail=f"sweep at {sweep}")
+    return Check(
+        "schedules", ok=True, detail=f"sweep at {settings.sweep_schedule}, rotate at {settings.rotation_schedule}"
+    )
 
 
 async def _permissions(tenant: Tenant) -> tuple[bool, str]:

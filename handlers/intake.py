@@ -78,7 +78,7 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
             except Changed:
                 detail = "The operation that waits for this has just changed; send the parameters again."
                 raise Refused(Reason("operation", detail), status=409) from None
-            await tenant.queues.send("onboardings", operation.id)
+            await tenant.queues.send(operation.queue, operation.id)
             return written
     observed = await tenant.observe(key, profile, now)
     standing = _standing_request(key, observed)
@@ -149,7 +149,7 @@ async def _repeated(
             detail = f"Operation {operation.id} has this {what} and another body. Use another {what}, or the same body."
             raise Refused(Reason(what, detail), status=409)
         if not operation.finished:
-            await tenant.queues.send("onboardings", operation.id)
+            await tenant.queues.send(operation.queue, operation.id)
         return operation
     return None
 
@@ -175,7 +175,7 @@ async def _open(
     operation = await tenant.ledger.add_operation(planned(operation, first.steps, now))
     for name in filter(None, (_header_name(caller), ticket)):
         await tenant.ledger.put_repeat(name, repeat)
-    await tenant.queues.send("onboardings", operation.id)
+    await tenant.queues.send(operation.queue, operation.id)
     return operation
 
 

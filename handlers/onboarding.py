@@ -46,7 +46,7 @@ async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
         return
     holder = secrets.token_hex(8)
     if not await tenant.lease(operation.key, holder, now):
-        await tenant.queues.send("onboardings", operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
+        await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
         return
     try:
         await _Run(tenant, operation, holder, now).through()
@@ -160,7 +160,11 @@ class _Run:
     # How a run ends
 
     async def _end(self, rest: Plan) -> None:
-        if rest.block is None:
+        if rest.pause:
+            await self._save(wait(self.operation, rest.pause.what, rest.pause.whom, self.now, rest.pause.until))
+        elif rest.block is None and self.operation.kind == "rotation":
+            await self._save(replace(self.operation, state="done", waiting_for=None))
+        elif rest.block is None:
             await self._save(replace(self.operation, handed_off=True, not_before=self.now))
             await self.tenant.settle(self.operation.id, self.now)
         elif rest.block.what == "failed":
@@ -178,7 +182,7 @@ class _Run:
         delay = error.retry_after * self.tenant.settings.wait_scale
         until = self.now + timedelta(seconds=delay)
         await self._save(self._waiting(error.waiting_for, "the tenant", until))
-        await self.tenant.queues.send("onboardings", self.operation.id, delay=delay)
+        await self.tenant.queues.send(self.operation.queue, self.operation.id, delay=delay)
 
     async def _tenant_error(self, error: TenantError) -> None:
         if error.missing is None:

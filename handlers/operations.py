@@ -67,7 +67,7 @@ async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
         operation = await tenant.ledger.replace_operation(again)
     except Changed:
         raise Refused(Reason("operation", "The operation has just changed; look at it again."), status=409) from None
-    await tenant.queues.send("onboardings", operation.id)
+    await tenant.queues.send(operation.queue, operation.id)
     await tenant.send_batches(operation.id)
     return operation
 
@@ -88,7 +88,7 @@ async def sweep(tenant: Tenant, now: datetime) -> int:
     sent = 0
     async for operation in tenant.ledger.due_operations(now - SWEEP_AGE * tenant.settings.wait_scale):
         try:
-            await tenant.queues.send("onboardings", operation.id)
+            await tenant.queues.send(operation.queue, operation.id)
         except NotReady as error:
             _log.warning("The sweep could not send operation %s: %s", operation.id, error)
         else:

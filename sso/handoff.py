@@ -116,6 +116,8 @@ class Page:
     code_mailed: datetime | None
     etag: str | None = None  # of the ledger row
     collected: datetime | None = None  # kept when the page locks or lapses later: what was shown is known
+    reminded: datetime | None = None  # when the link was last mailed again, because nobody had acknowledged
+    warned: datetime | None = None  # when the owner was warned that the old secret ends unreplaced
     lock_told: datetime | None = None  # when the owner was told that wrong codes locked it
 
     @property
@@ -366,6 +368,12 @@ def with_code(page: Page, code: str, salt: str, now: datetime) -> Page:
         msg = "a page takes only a code that `code_from` made"
         raise ValueError(msg)
     return replace(page, code_salt=salt, code_hash=hash_code(typed, salt), attempts=0, code_mailed=None, changed=now)
+
+
+def as_reminder(page: Page, token: str, valid_days: int, now: datetime) -> Page:
+    """The same page under a new link and with new time; its code stays the one that was told."""
+    fresh = replace(page, token_hash=token_hash_of(token), changed=now, reminded=now, etag=None)
+    return replace(fresh, valid_until=now + timedelta(days=valid_days))
 
 
 def closed(page: Page, now: datetime) -> Page:

@@ -23,6 +23,7 @@ Folder = Literal[
     "owner_changed",
     "operation_failed",
     "consent_needed",
+    "secret_ending",
 ]
 LONGEST_PROBLEM = 2000  # characters of a vendor's report; more belongs into a conversation
 LONGEST_SUBJECT = 250
@@ -156,6 +157,7 @@ def compose_handoff(
     valid_until: datetime,
     asked: Asked | None = None,
     secret: Secret | None = None,
+    reminder: bool = False,
 ) -> Letter:
     """The hand-off's mail: the link and every public value, never the code.
 
@@ -182,6 +184,7 @@ def compose_handoff(
         "steps": handoff.steps,
         "guide": handoff.guide,
         "page_url": page_url,
+        "reminder": reminder,
         "valid_until": moment(valid_until),
         "reference": reference,
     }
@@ -215,6 +218,32 @@ def compose_handoff(
         },
         attachments=files,
         secret=secret,
+    )
+
+
+def compose_secret_ending(
+    handoff: Handoff, *, organisation: Organisation, owner: Principal | None, ends: datetime
+) -> Letter:
+    """Warn owner and operators that nobody has acknowledged the new secret, and when the old one ends."""
+    recipient = recipient_of(owner, organisation)
+    reference = reference_of(handoff_facts(handoff))
+    return Letter(
+        "secret_ending",
+        tuple(dict.fromkeys((recipient.address, organisation.operators))),
+        reference,
+        {
+            **_application(handoff.key, handoff.vendor, organisation),
+            "facts": (
+                ("Vendor", handoff.vendor),
+                ("Instance", handoff.key.instance),
+                ("Reference", reference),
+                ("Old secret ends", moment(ends)),
+            ),
+            "why": recipient.why,
+            "contact": handoff.contact,
+            "ends": moment(ends),
+            "reference": reference,
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """What was observed of one key: the facts that a plan is made from."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sso.handoff import Page
@@ -38,7 +39,11 @@ class Observed:
     deleted: tuple[str, ...] = ()  # object ids of soft-deleted applications of this key
     owner: Principal | None = None  # whom the application's tag names, before it has one whom the request does
     page: Page | None = None  # the newest hand-off page
-    acknowledged: datetime | None = None  # when the credential in use was acknowledged
+    acknowledgements: Mapping[str, datetime] = field(default_factory=dict)  # of credentials, and when
+
+    def acknowledged(self, credential: str | None) -> datetime | None:
+        """When somebody said that a credential is installed and tested; None where nobody has."""
+        return self.acknowledgements.get(credential) if credential else None
 
     @property
     def adoptable(self) -> Application | None:

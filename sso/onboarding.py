@@ -28,7 +28,7 @@ from sso.model import (
 )
 from sso.observed import Observed
 from sso.request import Onboarding
-from sso.steps import ApplicationSettings, Block, Plan, ServicePrincipalSettings, Step
+from sso.steps import ApplicationSettings, Block, Pause, Plan, ServicePrincipalSettings, Step
 from sso.wanted import Wanted, with_owner
 from vendors.profile import GallerySource, OidcProfile, Profile, SamlProfile
 
@@ -66,7 +66,7 @@ def plan(
     planner = _Planner(profile, request, observed, deployment, now, operation)
     differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
     notes = (*differences, *planner.unmanaged())
-    return Plan((*first, *planner.steps(queued)), planner.block(), notes, differences)
+    return Plan((*first, *planner.steps(queued)), planner.block(), notes, differences, planner.pause())
 
 
 def _adopted(offered: Application, request: Onboarding) -> Application:
@@ -117,6 +117,7 @@ class _Planner:
             yield from self._certificate(self.profile)
         yield from self._assign(queued)
         yield from self._tell()
+        yield from self._succeed()
 
     # What exists
 
@@ -192,9 +193,10 @@ class _Planner:
 
     def _secret_facts(self) -> rotation.SecretFacts:
         page = self.observed.page
-        succeed = None
-        if self.request.hand_off_again and page and page.operation != self.operation and not self.observed.acknowledged:
-            succeed = KeyId(page.credential) if page.credential and secret_is_spent(page) else None
+        succeed = self.request.rotation.succeeds if self.request.rotation else None
+        if self.request.hand_off_again and page and page.operation != self.operation and secret_is_spent(page):
+            in_vain = page.credential and not self.observed.acknowledged(page.credential)
+            succeed = KeyId(page.credential) if page.credential and in_vain else None
         passwords = self.application.passwords if self.application else ()
         return rotation.SecretFacts(self.request.key, passwords, self.observed.versions, self.now, succeed)
 
@@ -208,10 +210,10 @@ class _Planner:
         promote = f"Prove the client secret of {name} at the token service and make it the vault's current version."
         match rotation.next_step(facts):
             case rotation.SecretStep.DISCARD:
-                lost = rotation.valueless(facts)
-                if lost:
+                if facts.valueless:
+                    lost = facts.valueless.key_id
                     yield steps.DiscardSecret(
-                        sentence=f"Remove the client secret {lost.key_id}, whose value was lost.", key_id=lost.key_id
+                        sentence=f"Remove the client secret {lost}, whose value was lost.", key_id=lost
                     )
                 if not facts.staged and (not facts.current or facts.current.key_id == facts.replace):
                     yield mint
@@ -274,6 +276,65 @@ class _Planner:
             code_to = self.profile.handoff.code_to or "the owner"
             yield steps.MailCode(sentence=f"Mail the code of the hand-off's page to {code_to}.")
 
+    # Succession
+
+    def succession(self) -> rotation.Succession | None:
+        """The secret that is succeeded beside the one that was handed over; None until that has happened."""
+        page, asked = self._live_page(), self.request.rotation
+        mailed = (page.reminded or page.link_mailed) if page else None
+        if asked is None or page is None or mailed is None or isinstance(self.profile, SamlProfile):
+            return None
+        passwords = self.application.passwords if self.application else ()
+        policy = self.profile.oidc.secret
+        return rotation.Succession(
+            old=next((p for p in passwords if p.key_id == asked.succeeds), None),
+            compromised=asked.reason == "compromised",
+            told=mailed,
+            warned=page.warned is not None,
+            acknowledged=self.observed.acknowledged(page.credential),
+            overlap=timedelta(days=policy.overlap_days),
+            remind_every=timedelta(days=policy.remind_days),
+            now=self.now,
+        )
+
+    def _succeed(self) -> Iterator[Step]:
+        succession = self.succession()
+        if succession is None:
+            return
+        name = self.profile.name
+        match rotation.after_handoff(succession):
+            case rotation.SuccessionStep.RETIRE if succession.old:
+                yield steps.RetireSecret(
+                    sentence=f"Remove the old client secret of {name} ({succession.old.key_id}).",
+                    key_id=succession.old.key_id,
+                    affects="everybody's sign-in, until the vendor has the new secret"
+                    if not succession.acknowledged
+                    else steps.NOBODY,
+                )
+            case rotation.SuccessionStep.WARN if succession.old:
+                yield steps.WarnOfEnd(
+                    sentence=f"Warn owner and operators that {name}'s old client secret ends unreplaced.",
+                    ends=succession.old.ends,
+                )
+            case rotation.SuccessionStep.REMIND:
+                yield steps.Remind(sentence=f"Remind {self.profile.handoff.contact or 'the owner'} of the hand-off.")
+            case _:
+                return
+
+    def pause(self) -> Pause | None:
+        """What a rotation waits for once its plan is empty; None where it waits for nothing."""
+        succession = self.succession()
+        if succession is None:
+            return None
+        match rotation.after_handoff(succession):
+            case rotation.SuccessionStep.WAIT_VENDOR:
+                contact = self.profile.handoff.contact or "the owner"
+                return Pause("acknowledgement", contact, rotation.wake(succession))
+            case rotation.SuccessionStep.WAIT_OVERLAP:
+                return Pause("time", "the overlap", rotation.wake(succession))
+            case _:
+                return None
+
     def _live_page(self) -> Page | None:
         """The page that tells what is to be told, if it still can be used or has been."""
         page, told = self.observed.page, handoff(self.profile, self.request, self.observed, self.deployment, self.now)
@@ -281,7 +342,7 @@ class _Planner:
             return None
         if self.request.hand_off_again and page.operation != self.operation:
             return None
-        if self.observed.acknowledged:
+        if self.observed.acknowledged(told.credential):
             told = replace(told, owner=page.owner)  # a new owner alone is no news to a vendor that is set up
         return page if page.facts == facts_of(told) and state_at(page, self.now) in LIVE else None
 

@@ -13,6 +13,7 @@ from sso.steps import Step
 Kind = Literal["onboarding", "assignment", "rotation", "offboarding", "hr_event", "reconcile"]
 State = Literal["accepted", "running", "waiting", "done", "failed"]
 What = Literal["replication", "throttling", "permission", "consent", "parameters", "acknowledgement", "time", "release"]
+QueueName = Literal["onboardings", "rotations"]
 UNFINISHED: frozenset[State] = frozenset({"accepted", "running", "waiting"})
 REPLICATION_LIMIT = timedelta(minutes=30)  # in all, through the queue; then an operator must look
 IDEMPOTENCY = timedelta(hours=24)
@@ -58,6 +59,11 @@ class Operation:
     reasons: tuple[Reason, ...] = ()
     handed_off: bool = False
     etag: str | None = field(default=None, compare=False)
+
+    @property
+    def queue(self) -> QueueName:
+        """The queue whose messages carry this operation on."""
+        return "rotations" if self.kind == "rotation" else "onboardings"
 
     @property
     def finished(self) -> bool:

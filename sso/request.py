@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from sso.errors import Reason
 from sso.model import Key, ObjectId, Principal, instance_name
+from sso.rotation import Rotation
 from vendors.catalog import Catalog, UnknownVendorError
 from vendors.fields import unprintable
 from vendors.parsing import ProfileError
@@ -56,6 +57,7 @@ class Onboarding:
     ticket: str | None = None
     requested_by: str | None = None
     hand_off_again: bool = False  # a new hand-off is asked for, though the facts may be the same
+    rotation: Rotation | None = None  # the client secret that is to be succeeded
 
 
 _ONBOARDING = TypeAdapter(Onboarding)

@@ -1,13 +1,18 @@
-"""The client secret's state machine, as far as the first one goes: discard, mint and stage, promote.
+"""The client secret's state machine, over its whole life.
 
-Nothing is remembered: the application's credentials and the vault's versions decide what is next, so a run that died
-anywhere is simply continued. Proving belongs to promoting: what has been proved is recorded by nothing but the promoted
-version, whose newest one is therefore always proved.
+Nothing is remembered: the application's credentials, the vault's versions, the hand-off's page and the acknowledgement
+decide what is next, so a run that died anywhere is simply continued. Proving belongs to promoting: what has been proved
+is recorded by nothing but the promoted version, whose newest one is therefore always proved.
+
+Two tables, each read from the top: the first row whose condition holds decides. `docs/credentials.md` shows them, and a
+test compares the two.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Literal
 
 from sso.model import Key, KeyId, PasswordCredential, VaultVersion
 
@@ -19,6 +24,14 @@ DISCARD_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True)
+class Rotation:
+    """Which client secret is to be succeeded, and why."""
+
+    succeeds: KeyId
+    reason: Literal["due", "requested", "compromised"] = "due"
+
+
+@dataclass(frozen=True)
 class SecretFacts:
     """What the application and the vault say about the client secrets of one key."""
 
@@ -26,7 +39,7 @@ class SecretFacts:
     passwords: tuple[PasswordCredential, ...]
     versions: tuple[VaultVersion, ...]
     now: datetime
-    replace: KeyId | None = None  # a current secret that must be succeeded: it was collected and never acknowledged
+    replace: KeyId | None = None  # a current secret that must be succeeded
 
     @property
     def ours(self) -> tuple[PasswordCredential, ...]:
@@ -43,6 +56,17 @@ class SecretFacts:
         """The newest enabled staged version whose credential the application still has."""
         return self._newest(self.key.staged_secret_name)
 
+    @property
+    def valueless(self) -> PasswordCredential | None:
+        """A young credential of ours whose value no vault version holds: its minting was cut short."""
+        known = {version.key_id for version in self.versions}
+        lost = [p for p in self.ours if p.key_id not in known and self.now - p.starts < DISCARD_WITHIN]
+        return min(lost, key=lambda password: password.starts, default=None)
+
+    def ended(self, key_id: KeyId | None) -> bool:
+        """Whether a credential has ended."""
+        return any(p.key_id == key_id and p.ends <= self.now for p in self.passwords)
+
     def _newest(self, name: str) -> VaultVersion | None:
         held = {password.key_id for password in self.passwords}
         mine = [
@@ -57,37 +81,124 @@ class SecretFacts:
 
 
 class SecretStep(Enum):
-    """What a client secret needs next."""
+    """What a client secret needs next until it is current."""
 
     DISCARD = "discard"
-    MINT = "mint"
-    PROMOTE = "promote"
-    CLOSE_STAGED = "close staged"
+    MINT = "mint and stage"
+    PROMOTE = "prove and promote"
+    CLOSE_STAGED = "close the staged version"
     NOTHING = "nothing"
+
+
+def _is_current(facts: SecretFacts) -> bool:
+    current = facts.current
+    return bool(current and current.key_id != facts.replace and not facts.ended(current.key_id))
+
+
+SECRET_TABLE: tuple[tuple[str, Callable[[SecretFacts], bool], SecretStep], ...] = (
+    (
+        "A credential of ours, younger than seven days, has a key ID that no vault version knows: its value is lost.",
+        lambda facts: facts.valueless is not None,
+        SecretStep.DISCARD,
+    ),
+    (
+        "The staged version holds the secret that is current already.",
+        lambda facts: bool(facts.staged and facts.current and facts.staged.key_id == facts.current.key_id),
+        SecretStep.CLOSE_STAGED,
+    ),
+    ("A secret is staged and not current yet.", lambda facts: facts.staged is not None, SecretStep.PROMOTE),
+    ("The current secret is there, has not ended and is not to be succeeded.", _is_current, SecretStep.NOTHING),
+    ("There is no such secret: none, an ended one, or one to be succeeded.", lambda _: True, SecretStep.MINT),
+)
+
+
+def next_step(facts: SecretFacts) -> SecretStep:
+    """Decide what makes the secret current: the first row of the table whose condition holds."""
+    return next(step for _, holds, step in SECRET_TABLE if holds(facts))
+
+
+@dataclass(frozen=True)
+class Succession:
+    """A current secret that was handed over, and the one it succeeds."""
+
+    old: PasswordCredential | None  # None: removed
+    compromised: bool
+    told: datetime  # when the hand-off, or its last reminder, was mailed
+    warned: bool  # whether the owner was warned of the old one's end
+    acknowledged: datetime | None
+    overlap: timedelta
+    remind_every: timedelta
+    now: datetime
+
+
+class SuccessionStep(Enum):
+    """What a succession needs next once the new secret is handed over."""
+
+    DONE = "done"
+    RETIRE = "retire the old one"
+    WAIT_OVERLAP = "wait until the overlap is over"
+    WARN = "warn the owner and the operators"
+    REMIND = "remind"
+    WAIT_VENDOR = "wait for the vendor"
+
+
+WARN_BEFORE = timedelta(days=14)  # of the old secret's natural end, while its successor is not acknowledged
+
+SUCCESSION_TABLE: tuple[tuple[str, Callable[[Succession], bool], SuccessionStep], ...] = (
+    (
+        "The old secret is removed, and the new one acknowledged.",
+        lambda s: s.old is None and s.acknowledged is not None,
+        SuccessionStep.DONE,
+    ),
+    (
+        "The old secret is compromised and still there.",
+        lambda s: s.compromised and s.old is not None,
+        SuccessionStep.RETIRE,
+    ),
+    (
+        "The new secret is acknowledged and the overlap is over.",
+        lambda s: s.acknowledged is not None and s.now >= s.acknowledged + s.overlap,
+        SuccessionStep.RETIRE,
+    ),
+    (
+        "The new secret is acknowledged and the overlap runs.",
+        lambda s: s.acknowledged is not None,
+        SuccessionStep.WAIT_OVERLAP,
+    ),
+    (
+        "Nobody has acknowledged, the old secret ends within 14 days, and the owner was not warned.",
+        lambda s: s.old is not None and s.old.ends - s.now <= WARN_BEFORE and not s.warned,
+        SuccessionStep.WARN,
+    ),
+    (
+        "Nobody has acknowledged, and the last mail is older than the interval of reminders.",
+        lambda s: s.now >= s.told + s.remind_every,
+        SuccessionStep.REMIND,
+    ),
+    ("Nobody has acknowledged: the old secret stays to its natural end.", lambda _: True, SuccessionStep.WAIT_VENDOR),
+)
+
+
+def after_handoff(succession: Succession) -> SuccessionStep:
+    """Decide what a handed-over successor needs: the first row of the table whose condition holds."""
+    return next(step for _, holds, step in SUCCESSION_TABLE if holds(succession))
+
+
+def wake(succession: Succession) -> datetime:
+    """When a succession that waits has something to do again."""
+    if succession.acknowledged:
+        return succession.acknowledged + succession.overlap
+    remind = succession.told + succession.remind_every
+    if succession.old and not succession.warned:
+        return min(remind, max(succession.old.ends - WARN_BEFORE, succession.now))
+    return remind
+
+
+def is_due(newest: PasswordCredential, renew_before: timedelta, now: datetime) -> bool:
+    """Whether a successor is to be minted."""
+    return newest.ends - now <= renew_before
 
 
 def carries_marker(display_name: str, key: Key) -> bool:
     """Whether a credential's display name begins with our marker, and not with a longer instance's."""
     return display_name == key.marker or display_name.startswith(f"{key.marker} ")
-
-
-def valueless(facts: SecretFacts) -> PasswordCredential | None:
-    """A young credential of ours whose value no vault version holds: its minting was cut short."""
-    known = {version.key_id for version in facts.versions}
-    lost = [p for p in facts.ours if p.key_id not in known and facts.now - p.starts < DISCARD_WITHIN]
-    return min(lost, key=lambda password: password.starts, default=None)
-
-
-def next_step(facts: SecretFacts) -> SecretStep:
-    """Decide the next step of the first secret, or of the one that succeeds `facts.replace`."""
-    current, staged = facts.current, facts.staged
-    if valueless(facts):
-        return SecretStep.DISCARD
-    if staged and current and staged.key_id == current.key_id:
-        return SecretStep.CLOSE_STAGED
-    if staged:
-        return SecretStep.PROMOTE
-    ended = {password.key_id for password in facts.passwords if password.ends <= facts.now}
-    if current and current.key_id != facts.replace and current.key_id not in ended:
-        return SecretStep.NOTHING
-    return SecretStep.MINT

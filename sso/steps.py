@@ -195,6 +195,29 @@ class MailCode(Described):
     name: ClassVar = "mail_code"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Remind(Described):
+    """Mail the hand-off again with a new link, because nobody has acknowledged it."""
+
+    name: ClassVar = "remind"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarnOfEnd(Described):
+    """Tell owner and operators when the old secret ends, while nobody has acknowledged its successor."""
+
+    name: ClassVar = "warn_of_end"
+    ends: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetireSecret(Described):
+    """Remove a client secret that has a proved successor, then disable its version in the vault."""
+
+    name: ClassVar = "retire_secret"
+    key_id: KeyId
+
+
 Step = (
     Instantiate
     | Adopt
@@ -214,6 +237,9 @@ Step = (
     | ChangeOwner
     | MailHandoff
     | MailCode
+    | Remind
+    | WarnOfEnd
+    | RetireSecret
 )
 
 
@@ -227,6 +253,15 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """What is waited for after the steps, and when there is something to do again."""
+
+    what: Literal["acknowledgement", "time"]
+    whom: str
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Plan:
     """The steps, in order, and what stands in the way after them."""
 
@@ -234,3 +269,4 @@ class Plan:
     block: Block | None = None
     notes: tuple[str, ...] = ()  # what is seen and left alone, such as an unmanaged application of the same name
     differences: tuple[str, ...] = ()  # the notes on what an adopted application has and its profile does not say
+    pause: Pause | None = None

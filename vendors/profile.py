@@ -123,6 +123,15 @@ class SecretPolicy(Table):
     lifetime_days: Annotated[
         int, Field(ge=1, le=730, description="Days from minting to the end; Entra's portal allows 24 months.")
     ] = 180
+    renew_before_days: Annotated[
+        int, Field(ge=1, le=365, description="Days before its end at which a successor is minted.")
+    ] = 45
+    overlap_days: Annotated[
+        int, Field(ge=0, le=365, description="Days that the old secret stays after its successor was acknowledged.")
+    ] = 14
+    remind_days: Annotated[
+        int, Field(ge=1, le=90, description="Days between reminders while a successor is not acknowledged.")
+    ] = 7
 
 
 class CertificatePolicy(Table):

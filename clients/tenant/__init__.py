@@ -103,6 +103,12 @@ class Tenant(Parts):
                 return await credentials.discard_secret(self, step, work)
             case steps.Assign():
                 return await directory.assign(self, step, work)
+            case steps.RetireSecret():
+                return await credentials.retire_secret(self, step, work)
+            case steps.Remind():
+                return await telling.remind(self, work, now)
+            case steps.WarnOfEnd():
+                return await telling.warn_of_end(self, step, work, now)
             case steps.MailHandoff():
                 return await telling.mail_handoff(self, work, now)
             case steps.MailCode():

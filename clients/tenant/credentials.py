@@ -88,6 +88,26 @@ async def close_staged(parts: Parts, staged: VaultVersion, work: Work) -> Observ
     return replace(work.observed, versions=(*others, replace(staged, enabled=False)))
 
 
+async def retire_secret(parts: Parts, step: steps.RetireSecret, work: Work) -> Observed:
+    """Remove a client secret, then disable its version; never the one that is current."""
+    application, key = work.application, work.request.key
+    version = next((v for v in work.observed.versions if v.key_id == step.key_id and v.name == key.secret_name), None)
+    newest = max(
+        (v for v in work.observed.versions if v.name == key.secret_name and v.enabled),
+        key=lambda v: v.created,
+        default=None,
+    )
+    if newest is None or newest.key_id == step.key_id:
+        msg = f"The client secret of {key} that is current cannot be retired; its successor is not in the vault yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    await parts.graph.remove_password(application, step.key_id)
+    if version and version.enabled:
+        await parts.vault.disable(version)
+    left = tuple(password for password in application.passwords if password.key_id != step.key_id)
+    versions = tuple(replace(v, enabled=False) if v == version else v for v in work.observed.versions)
+    return replace(work.observed, application=replace(application, passwords=left), versions=versions)
+
+
 async def discard_secret(parts: Parts, step: steps.DiscardSecret, work: Work) -> Observed:
     """Remove a client secret whose value was lost; what was minted in vain is no longer waited for."""
     await parts.graph.remove_password(work.application, step.key_id)

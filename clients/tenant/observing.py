@@ -63,7 +63,9 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
     observed = await with_presets(parts, observed, profile)
     credential = credential_of(profile, observed, now)
     acknowledgement = await parts.ledger.acknowledgement(key, credential) if credential else None
-    return replace(observed, acknowledged=acknowledgement.at if acknowledgement else None)
+    if credential is None or acknowledgement is None:
+        return observed
+    return replace(observed, acknowledgements={credential: acknowledgement.at})
 
 
 async def _find(parts: Parts, key: Key, profile: Profile) -> FoundApplication:

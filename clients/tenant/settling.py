@@ -24,6 +24,10 @@ async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Ope
         operation = await parts.ledger.find_operation(operation_id)
         if operation is None or operation.key is None or operation.finished:
             return operation
+        if operation.kind == "rotation":
+            # It decides by itself, from the acknowledgement's own row, how long the old secret stays.
+            await parts.queues.send(operation.queue, operation.id)
+            return operation
         page = next((page for page in await parts.ledger.pages(operation.key) if page.state != "replaced"), None)
         said = None
         if page and page.credential:

@@ -10,8 +10,20 @@ from clients.tenant.credentials import prove_certificate
 from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
 from sso import steps
 from sso.errors import NotReady
-from sso.handoff import Handoff, Page, closed, code_from, facts_of, new_page, page_url, token_from, with_code, with_link
-from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed
+from sso.handoff import (
+    Handoff,
+    Page,
+    as_reminder,
+    closed,
+    code_from,
+    facts_of,
+    new_page,
+    page_url,
+    token_from,
+    with_code,
+    with_link,
+)
+from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed, compose_secret_ending
 from sso.model import KeyId, ObjectId, Principal
 from sso.observed import Observed
 from sso.onboarding import handoff
@@ -90,6 +102,44 @@ async def _owner(parts: Parts, work: Work, owner: ObjectId) -> Principal | None:
     """Whom an object ID names: as this run has read it, else looked up."""
     known = work.observed.owner
     return known if known and known.object_id == owner else await parts.find_principal(owner)
+
+
+async def remind(parts: Parts, work: Work, now: datetime) -> Observed:
+    """Mail the hand-off again with a new link and new time; the code stays the one that was told."""
+    told, older = _told(parts, work, now), work.observed.page
+    if older is None:
+        msg = f"The page of {work.request.key} cannot be read yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    token = token_from(secrets.token_bytes(32))
+    page = await parts.ledger.add_page(as_reminder(older, token, told.valid_days, now))
+    await _close_others(parts, page, now)
+    letter = compose_handoff(
+        told,
+        organisation=parts.organisation,
+        owner=await _owner(parts, work, ObjectId(told.owner)),
+        page_url=page_url(parts.settings.public_url, token),
+        valid_until=page.valid_until,
+        asked=_asked(work.request),
+        reminder=True,
+    )
+    await parts.mail(letter)
+    return replace(work.observed, page=page)
+
+
+async def warn_of_end(parts: Parts, step: steps.WarnOfEnd, work: Work, now: datetime) -> Observed:
+    """Tell owner and operators when the old secret ends, then note it: cut in between, they are told once more."""
+    owner = await _owner(parts, work, work.request.owner)
+    told = _told(parts, work, now)
+    await parts.mail(compose_secret_ending(told, organisation=parts.organisation, owner=owner, ends=step.ends))
+    page = work.observed.page
+    for _ in range(RACES):
+        if page is None:
+            break
+        try:
+            return replace(work.observed, page=await parts.ledger.replace_page(replace(page, warned=now)))
+        except Changed:
+            page = await parts.ledger.find_page(page.token_hash)
+    return work.observed
 
 
 def _told(parts: Parts, work: Work, now: datetime) -> Handoff:

@@ -160,7 +160,7 @@ class Paper:
                 return self._promoted(step)
             case steps.CloseStaged():
                 return self._closed(step.staged)
-            case steps.DiscardSecret():
+            case steps.DiscardSecret() | steps.RetireSecret():
                 left = tuple(p for p in self._application.passwords if p.key_id != step.key_id)
                 return replace(observed, application=replace(self._application, passwords=left))
             case steps.Assign():
@@ -176,6 +176,12 @@ class Paper:
                 assert observed.page is not None, "the page is there when its code is mailed"
                 page = with_code(observed.page, code_from(bytes(16)), "salt", NOW)
                 return replace(observed, page=replace(page, code_mailed=NOW))
+            case steps.Remind():
+                assert observed.page is not None, "the page is there when its holder is reminded"
+                return replace(observed, page=replace(observed.page, reminded=NOW))
+            case steps.WarnOfEnd():
+                assert observed.page is not None, "the page is there when its owner is warned"
+                return replace(observed, page=replace(observed.page, warned=NOW))
             case _:
                 assert_never(step)
 

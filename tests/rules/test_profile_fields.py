@@ -43,6 +43,9 @@ OIDC_CHANGES: Mapping[str, Any] = {
     "oidc.scopes": ["openid"],
     "oidc.sign_on_url": "https://{Tenant}.paperweight.example/start",
     "oidc.secret.lifetime_days": 91,
+    "oidc.secret.renew_before_days": None,  # of the rotation, in test_succession.py
+    "oidc.secret.overlap_days": None,  # the same
+    "oidc.secret.remind_days": None,  # the same
     "handoff.to": {"to": "owner"},
     "handoff.contact": "help@paperweight.example",
     "handoff.code_to": "bob@paperweight.example",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sso.model import KeyId, PasswordCredential, VaultVersion, key_of
-from sso.rotation import DISCARD_WITHIN, REPLICATION, SecretFacts, SecretStep, carries_marker, next_step, valueless
+from sso.rotation import DISCARD_WITHIN, REPLICATION, SecretFacts, SecretStep, carries_marker, next_step
 
 NOW = datetime(2026, 9, 1, 8, 30, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=2)
@@ -148,7 +148,7 @@ def test_credential_of_others_is_never_discarded(
 ) -> None:
     """Only a credential with our marker, without a value anywhere and younger than seven days is ever discarded."""
     facts = SecretFacts(KEY, passwords, versions, NOW)
-    lost = valueless(facts)
+    lost = facts.valueless
     assert (lost is not None) == (next_step(facts) is SecretStep.DISCARD)
     if lost:
         assert carries_marker(lost.display_name, KEY)
@@ -172,7 +172,7 @@ def test_decision_rests_once_it_is_carried_out(
                 assert not gone & valued
                 return
             case SecretStep.DISCARD:
-                lost = valueless(facts)
+                lost = facts.valueless
                 facts = replace(facts, passwords=tuple(p for p in facts.passwords if p != lost))
             case SecretStep.MINT:
                 made = ours(f"minted {number}", age=timedelta(0))
