@@ -1,7 +1,8 @@
 """The demo: the five vendors through the app's HTTP API, a person signed in to each, and what was seen of it.
 
     start the sandbox -> for each vendor: request -> hand-off collected and acknowledged -> one in, one refused
-                      -> one request again, which changes nothing -> the table
+                      -> one request again, which changes nothing -> one client secret renewed without an outage
+                      -> the table
 
 It believes nothing but answers: what did not happen is said in a sentence, and then the exit code is 1.
 """
@@ -114,6 +115,7 @@ async def show(state: State, display: Display) -> list[str]:
                 lines.append(line)
                 problems += await _guarded(vendor, _Vendor(wire, display, vendor, line).through(), display)
             problems += await _guarded(REPEATED, _repeat(wire, display), display)
+            problems += await _guarded(REPEATED, _Vendor(wire, display, REPEATED, Line(REPEATED)).rotates(), display)
         display.table(lines, f"Each operation: {state.host}/api/operations/{{operation}}")
     return problems
 
@@ -197,6 +199,24 @@ class _Vendor:
         await self._signs_in()
         await self._refuses()
 
+    async def rotates(self) -> None:
+        """Renew the client secret while people sign in; raises `Missing` where anybody is kept out."""
+        name = (await self.wire.api("GET", f"/vendors/{self.slug}"))["name"]
+        self.display.begin("", f"A new client secret for {name}, without an outage")
+        application = f"/applications/{self.slug}/default"
+        accepted = await self.wire.api("POST", f"{application}/rotations", {"reason": "shown in the demo"})
+        await _follow(self.wire, self.display, "", accepted["operation"])
+        await self._signs_in("", "with the old secret: the vendor has not changed it yet.")
+        collected = await self.wire.control("POST", "/collect", {"vendor": self.slug, "instance": "default"})
+        if not collected["acknowledged"]:
+            raise Missing(f"the new secret was not acknowledged: {collected['reason']}")
+        self.display.step("", "confirmed", "The vendor's side has the new secret, and says so.")
+        await self._signs_in("", "with the new secret.")
+        held = (await self.wire.api("GET", application))["credentials"]
+        if sorted(credential["state"] for credential in held) != ["current", "previous"]:
+            raise Missing("the old secret was not kept beside the new one.")
+        self.display.step("", "kept", "The old secret works until the overlap is over; then it is removed.")
+
     async def _handed_over(self, about: Mapping[str, Any]) -> None:
         async def delivered() -> list[Any] | None:
             # Link and code are two mails, and a mail that was sent has not always arrived.
@@ -221,7 +241,7 @@ class _Vendor:
             raise Missing(f"the acknowledged operation is {found['state']}, not done.")
         self.display.step(self.slug, "confirmed", "The hand-off is acknowledged and the operation is done.")
 
-    async def _signs_in(self) -> None:
+    async def _signs_in(self, row: str | None = None, how: str = "who is assigned.") -> None:
         reasons = []
 
         async def inside() -> bool:
@@ -232,7 +252,7 @@ class _Vendor:
         if not await _eventually(inside):
             raise Missing(f"{ASSIGNED} could not sign in: {reasons[-1]}")
         self.line.signed_in = ASSIGNED.partition("@")[0]
-        self.display.step(self.slug, "signed in", f"{ASSIGNED}, who is assigned.")
+        self.display.step(self.slug if row is None else row, "signed in", f"{ASSIGNED}, {how}")
 
     async def _refuses(self) -> None:
         stranger = await self._sign_in(UNASSIGNED)
