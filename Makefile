@@ -11,6 +11,8 @@ STAMP := $(VENV)/installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CACHE)/browsers
 ARGS ?=
+# Two workers suit two cores; a file stays in one worker, and each worker has a sandbox of its own.
+TESTS := $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo test check soak bench schema up format clean setup browser
 
@@ -21,14 +23,14 @@ demo: setup ## onboard the five vendors in a simulated tenant and sign a person 
 	@$(PYTHON) -m sandbox demo $(ARGS)
 
 test: setup browser ## run all tests; ARGS="-k word" runs some
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(TESTS) $(ARGS)
 
 check: setup browser ## format, lint, types, import contracts and tests: what must pass before a merge
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(TESTS) $(ARGS)
 
 soak: setup ## every kill, every pair of kills, every failure: takes hours; GATEHOUSE_SEED=2 draws others
 	@GATEHOUSE_SOAK=1 $(PYTHON) -m pytest tests/kills tests/writers $(ARGS)

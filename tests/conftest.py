@@ -1,4 +1,4 @@
-"""One sandbox with its host for the whole run; every test that asks for the world finds it at its seed."""
+"""One sandbox with its host for a worker's whole run; every test that asks for the world finds it at its seed."""
 
 import ssl
 import sys
@@ -14,6 +14,19 @@ from tests.world import World
 # The same examples every time, so that a red test stays red; and a busy machine says nothing about the code.
 settings.register_profile("gatehouse", deadline=None, derandomize=True)
 settings.load_profile("gatehouse")
+
+pytest_plugins = ["tests.numbers"]
+
+# Sandboxes at speed, whose hosts are killed or stormed at: one at a time, and first, because they take longest.
+ONE_AT_A_TIME = ("tests/kills/", "tests/writers/", "tests/storms/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file in one worker, and everything that is sensitive to a busy machine together."""
+    for item in items:
+        path = item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group("one at a time" if path.startswith(ONE_AT_A_TIME) else path))
+    items.sort(key=lambda item: not item.nodeid.startswith(ONE_AT_A_TIME))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.kills import report
 from tests.kills.ground import open_ground
 from tests.kills.pool import Pool
 
@@ -22,8 +21,3 @@ async def pool(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pool]:
         grounds = [await stack.enter_async_context(ground) for ground in opening]
         yield Pool(grounds)
         await asyncio.gather(*(ground.kill() for ground in grounds))
-
-
-def pytest_terminal_summary(terminalreporter: report.Terminal) -> None:
-    """Show the numbers."""
-    report.show(terminalreporter)

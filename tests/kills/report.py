@@ -2,22 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from tests.kills.cutting import Result
 from tests.kills.ground import SEED, SOAK
-
-LINES: list[str] = []
-
-
-class Terminal(Protocol):
-    """What pytest hands to its summary."""
-
-    def section(self, title: str) -> None:
-        """Begin a part of the summary."""
-
-    def line(self, msg: str) -> None:
-        """Print a line of it."""
+from tests.numbers import say
 
 
 class Tally:
@@ -34,22 +22,10 @@ class Tally:
         missed = f", {len(results) - len(reached)} did not come up" if len(reached) < len(results) else ""
         share = "" if len(results) == of else f", a seeded share of {of}"
         seconds = time.monotonic() - self._began
-        say(f"{self._what}: {len(good)} of {len(reached)} {unit}{missed}{share} ({seconds:.0f} s)")
+        drawn = f"seed {SEED}{', soak' if SOAK else ''}"
+        outcome = f"{len(good)} of {len(reached)} {unit}{missed}{share}"
+        say(f"killed, cut and refused ({drawn}), {self._what}: {outcome} ({seconds:.0f} s)")
         broken = [str(result) for result in reached if result.wrongs]
         assert not broken, f"{len(broken)} of {len(reached)} went wrong:\n" + "\n".join(broken)
         # A call that comes or not by the clock alone (a lease that is renewed) may stay away now and then.
         assert len(results) - len(reached) <= max(2, len(results) // 10), [str(r) for r in results if not r.reached]
-
-
-def say(line: str) -> None:
-    """Add a line to the summary."""
-    LINES.append(line)
-
-
-def show(terminal: Terminal) -> None:
-    """Print the numbers."""
-    if LINES:
-        terminal.section(f"killed, cut and refused (seed {SEED}{', soak' if SOAK else ''})")
-        for line in LINES:
-            terminal.line(line)
-        LINES.clear()

@@ -7,8 +7,9 @@ from tests.kills.cutting import Result
 from tests.kills.failing import ForGood, Once, fail_for_good, fail_once, lasting
 from tests.kills.ground import SOAK, Ground
 from tests.kills.pool import Pool
-from tests.kills.report import Tally, say
+from tests.kills.report import Tally
 from tests.kills.stories import STORIES, Story
+from tests.numbers import say
 
 ONBOARDINGS = STORIES[:3]
 NAMES = [story.name for story in ONBOARDINGS]

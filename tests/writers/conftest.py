@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.kills import report
 from tests.kills.ground import Ground, open_ground
 
 # A lease is 2 s here: a busy machine's hiccup is no minute of silence.
@@ -24,8 +23,3 @@ async def two_hosts(ground: Ground) -> Ground:
     await ground.afresh()
     await ground.another_host()
     return ground
-
-
-def pytest_terminal_summary(terminalreporter: report.Terminal) -> None:
-    """Show the numbers."""
-    report.show(terminalreporter)

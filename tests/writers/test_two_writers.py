@@ -7,7 +7,7 @@ import pytest
 
 from tests.kills.end_state import EndState
 from tests.kills.ground import SOAK, Ground
-from tests.kills.report import say
+from tests.numbers import say
 from tests.stories.mails import codes, handoffs
 from tests.world import request
 
