@@ -21,6 +21,7 @@ pytest_plugins = ["tests.numbers"]
 ONE_AT_A_TIME = ("tests/kills/", "tests/writers/", "tests/storms/")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers name the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file in one worker, and everything that is sensitive to a busy machine together."""
     for item in items:
