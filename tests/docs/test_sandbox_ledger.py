@@ -26,6 +26,19 @@ def test_each_capability_has_its_witness(capability: str, how: str, cell: str) -
     assert bool(code(cell)) == (how != "absent")
 
 
+def test_each_test_of_unkindness_is_a_witness() -> None:
+    """Whatever is tested of the tenant's unkindness stands in the page too."""
+    told = {witness.rsplit("::", maxsplit=1)[1] for witness in WITNESSES}
+    tested = {
+        name.rsplit("::", maxsplit=1)[-1]
+        for file in (CLONE / "tests" / "sandbox").glob("test_unkind_*.py")
+        for name in names_of(file)
+        if re.search(r"(^|::)test_", name)
+    }
+    assert tested - told == set()
+    assert tested
+
+
 def test_strangers_are_among_the_witnesses() -> None:
     """A library that is not ours drives Graph, token service, SAML and vault."""
     driven = " ".join(cell for _, _, cell in ROWS if cell.startswith("stranger:"))
