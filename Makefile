@@ -12,7 +12,7 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CACHE)/browsers
 ARGS ?=
 # Two workers suit two cores; a file stays in one worker, and each worker has a sandbox of its own.
-TESTS := $(PYTHON) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+TESTS := $(PYTHON) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test check soak bench schema up format clean setup browser
 

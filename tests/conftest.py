@@ -15,20 +15,7 @@ from tests.world import World
 settings.register_profile("gatehouse", deadline=None, derandomize=True)
 settings.load_profile("gatehouse")
 
-pytest_plugins = ["tests.numbers"]
-
-# Sandboxes at speed, whose hosts are killed or stormed at: one at a time, and first, because they take longest.
-ONE_AT_A_TIME = ("tests/kills/", "tests/writers/", "tests/storms/")
-
-
-@pytest.hookimpl(tryfirst=True)  # before the workers name the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file in one worker, and everything that is sensitive to a busy machine together."""
-    for item in items:
-        path = item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group("one at a time" if path.startswith(ONE_AT_A_TIME) else path))
-    items.sort(key=lambda item: not item.nodeid.startswith(ONE_AT_A_TIME))
-
+pytest_plugins = ["tests.numbers", "tests.workers"]
 
 @pytest.fixture(scope="session")
 async def running_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
