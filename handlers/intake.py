@@ -5,12 +5,12 @@ POST .../handoffs           the same, for an application that is there: a new ha
 PUT .../parameters          what the vendor supplied; the waiting operation goes on
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from clients.graph.together import together
 from clients.ledger import Changed, Repeat, body_hash, new_operation_id, repeat_name
 from clients.tenant import Tenant
 from sso import check as checks
@@ -105,7 +105,7 @@ async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile
 async def _directory_facts(tenant: Tenant, draft: Draft, now: datetime) -> checks.DirectoryFacts:
     """Look up whatever the draft names."""
     owners = [draft.owner] if draft.owner else []
-    (users, groups, either), observed = await asyncio.gather(
+    (users, groups, either), observed = await together(
         tenant.graph.principals(draft.users, draft.groups, owners), _observed(tenant, draft, now)
     )
     found = either[draft.owner] if draft.owner else ()

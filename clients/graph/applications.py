@@ -11,6 +11,7 @@ from kiota_abstractions.request_information import RequestInformation
 from clients.graph import decode
 from clients.graph.calls import CREATE_IF_MISSING, PAGE_SIZE, GraphCalls, quoted, values_of
 from clients.graph.refusals import refusal, says
+from clients.graph.together import together
 from clients.graph.wire import JSON
 from sso.errors import NotReady, TenantError
 from sso.model import (
@@ -83,7 +84,7 @@ class ApplicationCalls(GraphCalls):
             self._list(f"displayName eq '{quoted(name)}'"),
             *(self._list(f"identifierUris/any(u:u eq '{quoted(identifier)}')") for identifier in identifiers),
         ]
-        answers, scopes, (templates, made_of) = await asyncio.gather(
+        answers, scopes, (templates, made_of) = await together(
             self._wire.read_together("find applications", looks),
             self._scope_names(),
             self._of_template(protocol, gallery, template_id),

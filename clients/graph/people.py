@@ -1,6 +1,5 @@
 """People: users and groups looked up, mail sent."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from kiota_abstractions.request_information import RequestInformation
 
 from clients.graph import decode
 from clients.graph.calls import PAGE_SIZE, GraphCalls, quoted, values_of
+from clients.graph.together import together
 from clients.graph.wire import JSON
 from sso.model import (
     ObjectId,
@@ -29,7 +29,7 @@ class PeopleCalls(GraphCalls):
         user_looks = {text: self._user_looks(text) for text in dict.fromkeys([*users, *either])}
         group_looks = {text: self._group_looks(text) for text in dict.fromkeys([*groups, *either])}
         # Two questions, because each needs a permission of its own; they travel in one batch.
-        found_users, found_groups = await asyncio.gather(
+        found_users, found_groups = await together(
             self._wire.read_together("find users", [info for looks in user_looks.values() for info in looks]),
             self._wire.read_together("find groups", [info for looks in group_looks.values() for info in looks]),
         )

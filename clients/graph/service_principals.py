@@ -166,7 +166,7 @@ class ServicePrincipalCalls(GraphCalls):
             )
             for principal in principals
         ]
-        return [_assigned(answer) for answer in await self._wire.batch(infos, repeat=False)]
+        return [_assigned(answer) for answer in await self._wire.batch(infos)]
 
     def _assigned_to(self, object_id: ObjectId) -> BaseRequestBuilder:
         return self._api.service_principals.by_service_principal_id(object_id).app_role_assigned_to

@@ -157,7 +157,7 @@ class GraphWire:
         for start in range(0, len(asked), BATCH_LIMIT):
             some = asked[start : start + BATCH_LIMIT]
             try:
-                answers = await self.batch([info for info, _ in some], repeat=True)
+                answers = await self.batch([info for info, _ in some])
             except Exception as error:  # noqa: BLE001  # whoever asked raises it
                 for _, future in some:
                     if not future.done():
@@ -167,19 +167,24 @@ class GraphWire:
                     if not future.done():
                         future.set_result(answer)
 
-    async def batch(self, infos: Sequence[RequestInformation], *, repeat: bool) -> list[Answer]:
-        """Send up to 20 requests as one `$batch`; their answers in the order of the requests.
+    async def batch(self, infos: Sequence[RequestInformation]) -> list[Answer]:
+        """Send up to 20 requests as one `$batch`, once; their answers in the order of the requests.
 
-        The items' own failures are answers, not exceptions: each is throttled and refused on its own, and one that may
-        not be sent yet is answered without being sent.
+        Failures are answers, not exceptions: each request is throttled and refused on its own, one that may not be sent
+        yet is answered without being sent, and where the batch as a whole fails all of its requests have.
         """
         items = [self._item(str(number), info) for number, info in enumerate(infos)]
         names = {item["id"]: f"{item['method']} {item['url']}" for item in items}
         answers = {number: early for number, name in names.items() if (early := self._too_early(name))}
-        if requests := [item for item in items if item["id"] not in answers]:
+        requests = [item for item in items if item["id"] not in answers]
+        if requests:
             info = self.request(Method.POST, "{+baseurl}/$batch", {}, {"requests": requests})
-            body = await self.send("batch", info, repeat=repeat)
-            for answered in (body or {}).get("responses", []):
+            whole = await self.answer(info)
+            if whole.status == httpx.codes.NOT_FOUND:
+                raise refusal("batch", whole.fault)  # nothing was looked for, so nothing is known to be absent
+            if not whole.ok:
+                answers |= {item["id"]: whole for item in requests}
+            for answered in whole.body.get("responses", ()) if whole.ok else ():
                 answer = Answer(
                     answered["status"], answered.get("body") or {}, _retry_after(answered.get("headers") or {})
                 )

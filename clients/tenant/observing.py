@@ -1,10 +1,10 @@
 """Observing: everything that a plan for one key is made from, read now."""
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 
 from clients.graph.applications import FoundApplication
+from clients.graph.together import together
 from clients.tenant.intents import BELIEVED
 from clients.tenant.parts import READ_PAUSE, Parts
 from sso.errors import NotReady
@@ -20,7 +20,7 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
 
     `owner` is whom a request names: looked up on the way, and told where the application names nobody yet.
     """
-    found, pages, made_before, named = await asyncio.gather(
+    found, pages, made_before, named = await together(
         _find(parts, key, profile),
         parts.ledger.pages(key),
         _made_before(parts, key, now),
@@ -47,7 +47,7 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
     if application is None:
         return observed
     tagged = owner_from_tags(application.tags)
-    (service_principal, grant, assignments), versions, answers_for_it = await asyncio.gather(
+    (service_principal, grant, assignments), versions, answers_for_it = await together(
         parts.graph.service_principal(application.client_id),
         _versions(parts, key, profile, application),
         _principal(parts, tagged if tagged != owner else None),
