@@ -164,7 +164,7 @@ async def handoff(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("applications/{vendor}/{instance}/rotations", methods=["POST"])
-async def rotate_now(req: func.HttpRequest) -> func.HttpResponse:
+async def rotate(req: func.HttpRequest) -> func.HttpResponse:
     """Rotate the client secret now; `compromised` retires the old one at once."""
 
     async def story(caller: Caller) -> func.HttpResponse:
@@ -320,7 +320,7 @@ async def sweep(timer: func.TimerRequest) -> None:
 
 
 @app.timer_trigger("timer", "%GATEHOUSE_ROTATION_SCHEDULE%", use_monitor=True)
-async def rotate(timer: func.TimerRequest) -> None:
+async def find_due(timer: func.TimerRequest) -> None:
     """Open a rotation of every client secret that is due."""
     opened = await handlers.rotation.tick(tenant(), now())
     if opened or timer.past_due:

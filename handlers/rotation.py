@@ -1,6 +1,6 @@
 """Rotation: find what is due, and open the operation that renews it; carrying it out is an onboarding's way.
 
-    timer rotate                          every application's newest secret of ours, page by page -> what is due
+    timer find_due                        every application's newest secret of ours, page by page -> what is due
     POST /applications/.../rotations      one secret now; `compromised` retires the old one at once
     queue rotations                       observe -> plan -> mint, prove, promote, hand over -> wait -> retire
 

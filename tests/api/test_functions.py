@@ -17,6 +17,7 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
     "application": ({"GET"}, "applications/{vendor}/{instance}"),
     "parameters": ({"PUT"}, "applications/{vendor}/{instance}/parameters"),
     "handoff": ({"POST"}, "applications/{vendor}/{instance}/handoffs"),
+    "rotate": ({"POST"}, "applications/{vendor}/{instance}/rotations"),
     "acknowledge": ({"POST"}, "applications/{vendor}/{instance}/acknowledgements"),
     "vendors": ({"GET"}, "vendors"),
     "vendor": ({"GET"}, "vendors/{vendor}"),
@@ -25,9 +26,11 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
 }
 QUEUES = {
     "run_onboarding": "onboardings",
+    "run_rotation": "rotations",
     "run_assignment": "assignments",
     "poisoned_onboarding": "onboardings-poison",
     "poisoned_assignment": "assignments-poison",
+    "poisoned_rotation": "rotations-poison",
 }
 ANONYMOUS = {"page"}
 MASTER = "master-key-of-a-test"
@@ -61,7 +64,7 @@ async def test_every_function_is_the_one_of_the_design(running_world: World) -> 
     assert http == ROUTES
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
     assert queues == QUEUES
-    assert {name for name, t in triggers.items() if t["type"] == "timerTrigger"} == {"sweep"}
+    assert {name for name, t in triggers.items() if t["type"] == "timerTrigger"} == {"sweep", "find_due"}
 
 
 async def test_keys_open_their_own_function_and_no_other(running_world: World) -> None:

@@ -18,6 +18,7 @@ GOOD: Mapping[str, str] = {
     "GATEHOUSE_OPERATORS": "identity-team@contoso.com",
     "GATEHOUSE_ORGANISATION": "Contoso",
     "GATEHOUSE_SWEEP_SCHEDULE": "0 */5 * * * *",
+    "GATEHOUSE_ROTATION_SCHEDULE": "0 0 * * * *",
     "AzureWebJobsStorage": STORAGE,
 }
 REQUIRED = sorted(GOOD)
