@@ -17,6 +17,7 @@ settings.load_profile("gatehouse")
 
 pytest_plugins = ["tests.numbers", "tests.workers"]
 
+
 @pytest.fixture(scope="session")
 async def running_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Everything started once, calm."""

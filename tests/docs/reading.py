@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.syntax import parsed
+
 CLONE = Path(__file__).resolve().parents[2]
 
 
@@ -49,7 +51,7 @@ def code(cell: str) -> list[str]:
 
 def names_of(file: Path) -> set[str]:
     """Every class, function, method and constant of a Python file; methods as `Class.method` and `Class::method`."""
-    return set(_names(ast.parse(file.read_text(encoding="utf-8")).body, ""))
+    return set(_names(parsed(file).body, ""))
 
 
 def _names(body: list[ast.stmt], owner: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.syntax import parsed
+
 CLONE = Path(__file__).resolve().parents[2]
 APP = ("function_app.py", "handlers", "clients", "sso", "vendors")
 WHOLE = (*APP, "sandbox", "benchmarks", "tests")
@@ -24,7 +26,7 @@ def python_files(*places: str) -> tuple[Path, ...]:
 @cache
 def tree(path: Path) -> ast.Module:
     """A file's syntax tree."""
-    return ast.parse((CLONE / path).read_text(encoding="utf-8"))
+    return parsed(CLONE / path)
 
 
 def imported(path: Path) -> Iterator[str]:
