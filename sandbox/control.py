@@ -30,6 +30,7 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         web.get("/mailbox", control.mailbox),
         web.get("/mailbox/delayed", control.delayed),
         web.get("/dump", control.dump),
+        web.get("/events", control.events),
         web.get("/clock", control.clock),
         web.put("/clock", control.set_clock),
         web.get("/switches", control.switches),
@@ -73,6 +74,10 @@ class Control:
         """Show the tenant: Graph's objects under Graph's names, the vault without values."""
         synchronise(self._tenant)
         return web.json_response(dump(self._tenant))
+
+    async def events(self, _: web.Request) -> web.Response:
+        """List what the vault has raised, and how its delivery goes."""
+        return web.json_response([event.facts() for event in self._tenant.vault_events.raised])
 
     async def clock(self, _: web.Request) -> web.Response:
         """Tell the sandbox's time and its rate."""

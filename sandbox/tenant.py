@@ -14,6 +14,7 @@ from sandbox.seed import seed_directory
 from sandbox.unkind.gate import Gate
 from sandbox.unkind.state import Unkindness
 from sandbox.unkind.switches import CALM, Switches
+from sandbox.vault_events import VaultEvents
 from sandbox.vault_secrets import VaultSecrets
 
 
@@ -82,6 +83,7 @@ class SandboxTenant:
         self.directory = seed_directory(Directory(self.seed, self._signing_pair))
         self.mailbox = Mailbox(self.clock.now)
         self.vault = VaultSecrets(self.clock)
+        self.vault_events = VaultEvents(self.vault, self.clock)
         self.switches = self._first_switches
         self.unkind = Unkindness(self.seed, self.clock, lambda: self.switches)
 

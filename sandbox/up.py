@@ -18,6 +18,7 @@ from sandbox.azurite.emptying import empty_storage
 from sandbox.azurite.process import connection_string, start_azurite
 from sandbox.certificate_authority import LoopbackCertificate, issue_loopback_certificate
 from sandbox.child import Child, ChildError
+from sandbox.event_grid import EventGrid
 from sandbox.hosts import CLONE, HostProcess, HostSettings
 from sandbox.relying_parties import RelyingParties
 from sandbox.services import (
@@ -30,7 +31,7 @@ from sandbox.services import (
 )
 from sandbox.tenant import SandboxTenant, Urls
 from sandbox.tokens import tokens_of
-from sandbox.unkind.switches import CALM, UNKIND, Lag
+from sandbox.unkind.switches import CALM, UNKIND, EventSchema, Lag
 
 _READY = "The sandbox is ready"
 # Behind the services, the host and Azurite's three.
@@ -159,7 +160,9 @@ async def _sandbox(options: Options) -> AsyncIterator[_Running]:
         host_url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         urls = urls_of(sockets, host_url)
         switches = CALM if options.calm else UNKIND
-        switches = replace(switches, lag=options.lag or switches.lag)
+        # Without a host nobody is subscribed; whoever starts one of their own may switch it on.
+        events: EventSchema = "event_grid" if options.with_host else "none"
+        switches = replace(switches, lag=options.lag or switches.lag, vault_events=events)
         tenant = SandboxTenant(options.seed, urls, options.rate, switches)
         tenant.on_reset.append(lambda: empty_storage(azurite.connection))
         tenant.vendors = RelyingParties(tenant, certificate.client_context())
@@ -190,7 +193,14 @@ async def _sandbox(options: Options) -> AsyncIterator[_Running]:
         else:
             # Whoever starts a host of their own may have this port.
             listener.close()
+        delivering = asyncio.create_task(EventGrid(tenant, host_url).run(certificate.client_context()))
+        stack.push_async_callback(_ended, delivering)
         yield _Running(state, tuple(children))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _app_environment(

@@ -12,6 +12,7 @@ from aiohttp import web
 from azure.functions.meta import Datum
 from azure.storage.queue import QueueMessage
 
+from sandbox.host import event_grid
 from sandbox.host.index import FunctionIndex, ServedFunction
 from sandbox.host.invocation import InvocationError, Invoker
 from sandbox.host.keys import Keys
@@ -34,6 +35,7 @@ class Administration:
         return [
             web.get("/admin/host/status", self._guarded(self._status)),
             web.get("/admin/host/keys", self._guarded(self._host_keys)),
+            web.get("/admin/host/systemkeys/eventgrid_extension", self._guarded(self._event_grid_key)),
             web.get("/admin/functions", self._guarded(self._functions)),
             web.get("/admin/functions/{name}/keys", self._guarded(self._function_keys)),
             web.post("/admin/functions/{name}", self._guarded(self._run)),
@@ -66,6 +68,10 @@ class Administration:
     async def _host_keys(self, _request: web.Request) -> web.Response:
         return _keys_response(None if self._keys is None else self._keys.host)
 
+    async def _event_grid_key(self, _request: web.Request) -> web.Response:
+        key = None if self._keys is None else self._keys.event_grid
+        return web.json_response({"name": "eventgrid_extension", "value": key, "links": []})
+
     async def _function_keys(self, request: web.Request) -> web.Response:
         return _keys_response(None if self._keys is None else self._keys.functions.get(request.match_info["name"]))
 
@@ -97,7 +103,8 @@ class Administration:
         message.expires_on = datetime.now(UTC) + timedelta(days=7)
         metadata = message_metadata(message, text)
         with contextlib.suppress(InvocationError):
-            await self._invoker.invoke(function, Datum(text, "string"), metadata)
+            kind = "json" if function.trigger["type"] == event_grid.TRIGGER else "string"
+            await self._invoker.invoke(function, Datum(text, kind), metadata)
 
 
 def _keys_response(key: str | None) -> web.Response:

@@ -26,7 +26,7 @@ _BINDING_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*")
 _QUEUE_NAME = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 _SETTING = re.compile(r"%([^%]+)%")
 _BUILT_IN = {"httpTrigger", "http", "timerTrigger"}
-_SERVED = {*_BUILT_IN, "queueTrigger", "queue"}
+_SERVED = {*_BUILT_IN, "queueTrigger", "queue", "eventGridTrigger"}
 _FILLED = ("queueName", "schedule")
 
 

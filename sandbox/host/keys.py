@@ -10,11 +10,13 @@ from sandbox.host.index import ServedFunction
 
 
 class Keys:
-    """The master key, which is given, and the host's and functions' keys, which are made at each start."""
+    """The master key, which is given; the host's, functions' and extension's keys, which are made at each start."""
 
     def __init__(self, master: str, functions: Iterable[str]) -> None:
         self._master = master
         self.host = secrets.token_urlsafe(32)
+        self.event_grid = secrets.token_urlsafe(32)
+        """The system key `eventgrid_extension`, which opens the extension's webhook and no function."""
         self.functions = {name: secrets.token_urlsafe(32) for name in functions}
 
     def admits(self, request: web.Request, function: ServedFunction) -> bool:
@@ -25,6 +27,10 @@ class Keys:
         if function.level == "function":
             accepted += [self.host, self.functions[function.name]]
         return _is_one_of(request, accepted)
+
+    def admits_event_grid(self, request: web.Request) -> bool:
+        """True when the call carries the extension's system key, or the master key."""
+        return _is_one_of(request, [self._master, self.event_grid])
 
     def admits_master(self, request: web.Request) -> bool:
         """True when the call carries the master key."""

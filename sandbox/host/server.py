@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from sandbox.host.administration import Administration
+from sandbox.host.event_grid import EventGridTriggers
 from sandbox.host.host_json import read_host_json
 from sandbox.host.http import HttpTriggers
 from sandbox.host.index import FunctionIndex, index_functions, load_app
@@ -52,6 +53,7 @@ class Host:
             elif function.schedule is not None:
                 self._timers[function.name] = Timer(function, function.schedule, self._invoker, scale)
         keys = Keys(master_key, [function.name for function in self.index.functions]) if master_key else None
+        self._event_grid = EventGridTriggers(self.index, self._invoker, keys)
         self._http = HttpTriggers(self.index, self._invoker, keys)
         self._administration = Administration(self.index, self._invoker, self._timers, keys)
 
@@ -59,6 +61,7 @@ class Host:
         """The web application that answers for the host and its functions."""
         application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._attentive])
         application.add_routes(self._administration.routes())
+        application.add_routes(self._event_grid.routes())
         application.router.add_route("*", "/{path:.*}", self._http.answer)
         return application
 

@@ -5,8 +5,13 @@ from typing import Any, Literal, get_args
 
 Presets = Literal["application", "template", "none"]
 Lag = Literal["none", "normal", "bad"]
+EventSchema = Literal["none", "event_grid", "cloud_events"]
 
-CHOICES: dict[str, tuple[str, ...]] = {"presets": get_args(Presets), "lag": get_args(Lag)}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "presets": get_args(Presets),
+    "lag": get_args(Lag),
+    "vault_events": get_args(EventSchema),
+}
 
 
 class SwitchError(ValueError):
@@ -71,6 +76,10 @@ class Switches:
     """Other calls that the vault answers in 10 seconds."""
     vault_deletion_seconds: float = 0.0
     """The longest that the deletion of a secret takes."""
+    vault_events: EventSchema = "none"
+    """In which schema the vault's events are delivered to the host; a sandbox with a host begins with Event Grid's."""
+    event_repeat_share: float = 0.0
+    """The share of events that are delivered once more after they were accepted."""
 
     mail_delay_seconds: float = 0.0
     """The longest that a mail is on its way."""
@@ -106,6 +115,7 @@ UNKIND = Switches(
     vault_creates=300,
     vault_calls=4000,
     vault_deletion_seconds=20.0,
+    event_repeat_share=0.1,
     mail_delay_seconds=10.0,
     mails_per_minute=30,
     mail_connections=4,

@@ -8,7 +8,19 @@ from tests.host.conftest import RunningHost, serving
 
 SERVED = [
     *("a_room", "a_seat", "echo", "endless", "failing", "forgotten", "level_admin", "level_function", "new_room"),
-    *("new_seat", "on_order", "on_order_poison", "on_received", "posted", "send", "text", "thread", "tick", "yearly"),
+    *(
+        "new_seat",
+        "on_event",
+        "on_order",
+        "on_order_poison",
+        "on_received",
+        "posted",
+        "send",
+        "text",
+        "thread",
+        "tick",
+        "yearly",
+    ),
 ]
 
 

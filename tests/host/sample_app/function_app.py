@@ -191,6 +191,20 @@ async def yearly(timer: func.TimerRequest) -> None:
     await report("yearly", past_due=timer.past_due, status=timer.schedule_status)
 
 
+# --- Event Grid
+
+
+@app.event_grid_trigger("event")
+async def on_event(event: func.EventGridEvent) -> None:
+    """Report an event of either schema; fail where it says so."""
+    cloud = isinstance(event, func.CloudEvent)
+    kind, moment = (event.type, event.time) if cloud else (event.event_type, event.event_time)
+    data = event.get_json()
+    await report("event", id=event.id, kind=kind, cloud=cloud, data=data, dated=moment is not None)
+    if "fail" in data:
+        raise RuntimeError("as delivered")
+
+
 # --- refused one by one
 
 
