@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import handlers.onboarding
     import handlers.operations
     import handlers.rotation
+    import handlers.summary
     from clients.tenant import Tenant
     from sso.model import Key
     from sso.operation import Operation
@@ -317,6 +318,7 @@ async def sweep(timer: func.TimerRequest) -> None:
     told = await handlers.handoff.report_locks(tenant(), now())
     if sent or told or timer.past_due:
         log.info("swept %d operations and %d locked pages", sent, told)
+    await handlers.summary.resume(tenant(), now())
 
 
 @app.timer_trigger("timer", "%GATEHOUSE_ROTATION_SCHEDULE%", use_monitor=True)
@@ -325,6 +327,13 @@ async def find_due(timer: func.TimerRequest) -> None:
     opened = await handlers.rotation.tick(tenant(), now())
     if opened or timer.past_due:
         log.info("opened %d rotations", opened)
+
+
+@app.timer_trigger("timer", "%GATEHOUSE_SUMMARY_SCHEDULE%", use_monitor=True)
+async def summary(timer: func.TimerRequest) -> None:
+    """Mail the operators what they must know, once a night."""
+    if await handlers.summary.send(tenant(), now()) or timer.past_due:
+        log.info("mailed the summary")
 
 
 # From the wire and back

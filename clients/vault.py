@@ -14,7 +14,7 @@ from azure.keyvault.secrets import SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
 from sso.errors import GatehouseError, NotReady, TenantError, pause_in
-from sso.model import ClientId, Key, KeyId, Secret, VaultVersion
+from sso.model import ClientId, Key, KeyId, Secret, VaultVersion, key_from_secret_name
 
 T = TypeVar("T")
 
@@ -57,6 +57,19 @@ class Vault:
                 if client_id is None or (entry.tags or {}).get(CLIENT_ID, client_id) == client_id
             ]
         return []
+
+    async def newest_key_ids(self) -> frozenset[KeyId]:
+        """The key IDs that the newest version of each name of ours carries, read by pages for all applications."""
+        return await self._patiently("list the secrets", self._newest_key_ids)
+
+    async def _newest_key_ids(self) -> frozenset[KeyId]:
+        return frozenset(
+            [
+                KeyId(entry.tags[KEY_ID])
+                async for entry in self._client.list_properties_of_secrets()
+                if entry.tags and KEY_ID in entry.tags and key_from_secret_name(entry.name or "")
+            ]
+        )
 
     async def stage(self, key: Key, secret: Secret, *, key_id: KeyId, client_id: ClientId) -> VaultVersion:
         """Put a fresh secret under the staged name: without `exp`, so that it raises no event."""

@@ -55,14 +55,17 @@ def _schedules(tenant: Tenant) -> Check:
     schedules = {
         "GATEHOUSE_SWEEP_SCHEDULE": settings.sweep_schedule,
         "GATEHOUSE_ROTATION_SCHEDULE": settings.rotation_schedule,
+        "GATEHOUSE_SUMMARY_SCHEDULE": settings.summary_schedule,
     }
     bad = [f"{name} is '{text}'" for name, text in schedules.items() if len(text.split()) != SCHEDULE_FIELDS]
     if bad:
         detail = f"{'; '.join(bad)}: it needs six fields, seconds first, such as '0 */5 * * * *'."
         return Check("schedules", ok=False, detail=detail)
-    return Check(
-        "schedules", ok=True, detail=f"sweep at {settings.sweep_schedule}, rotate at {settings.rotation_schedule}"
+    detail = (
+        f"sweep at {settings.sweep_schedule}, rotate at {settings.rotation_schedule},"
+        f" summary at {settings.summary_schedule}"
     )
+    return Check("schedules", ok=True, detail=detail)
 
 
 async def _permissions(tenant: Tenant) -> tuple[bool, str]:

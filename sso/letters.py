@@ -24,6 +24,7 @@ Folder = Literal[
     "operation_failed",
     "consent_needed",
     "secret_ending",
+    "summary",
 ]
 LONGEST_PROBLEM = 2000  # characters of a vendor's report; more belongs into a conversation
 LONGEST_SUBJECT = 250

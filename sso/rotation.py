@@ -57,10 +57,15 @@ class SecretFacts:
         return self._newest(self.key.staged_secret_name)
 
     @property
-    def valueless(self) -> PasswordCredential | None:
-        """A young credential of ours whose value no vault version holds: its minting was cut short."""
+    def without_value(self) -> tuple[PasswordCredential, ...]:
+        """The credentials of ours whose value no vault version holds: their minting was cut short."""
         known = {version.key_id for version in self.versions}
-        lost = [p for p in self.ours if p.key_id not in known and self.now - p.starts < DISCARD_WITHIN]
+        return tuple(p for p in self.ours if p.key_id not in known)
+
+    @property
+    def valueless(self) -> PasswordCredential | None:
+        """The first of those that is young enough to be removed."""
+        lost = [p for p in self.without_value if self.now - p.starts < DISCARD_WITHIN]
         return min(lost, key=lambda password: password.starts, default=None)
 
     def ended(self, key_id: KeyId | None) -> bool:

@@ -9,6 +9,7 @@
     acknowledgement     key and credential               who said that a credential is in use
     unreadable          queue and message id             a message that no operation could be made of
     lease               key                              one writer per application at a time
+    summary             day                              who mails that night's summary, and whether it was mailed
 
 Losing it may make Gatehouse wait, ask again or mail again; it never makes it retire or remove anything. Rows change by
 ETag only; `Changed` says that somebody else was first. No row holds a secret.
@@ -17,6 +18,7 @@ ETag only; `Changed` says that somebody else was first. No row holds a secret.
 from clients.ledger.handoffs import Acknowledgement, HandoffRows
 from clients.ledger.operations import OperationRows, Repeat, body_hash, new_operation_id, repeat_name
 from clients.ledger.safety import Intent, SafetyRows
+from clients.ledger.summaries import SummaryRows
 from clients.ledger.table import TABLE, Changed
 
 __all__ = [
@@ -32,5 +34,5 @@ __all__ = [
 ]
 
 
-class Ledger(OperationRows, HandoffRows, SafetyRows):
+class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows):
     """The table of one storage account."""

@@ -78,11 +78,21 @@ class OperationRows(Table):
         query = "PartitionKey eq 'operation' and unfinished eq true and key eq @key"
         return [read(_OPERATION, row) async for row in self._query(query, {"key": key.row})]
 
+    async def unfinished(self) -> AsyncIterator[Operation]:
+        """Every unfinished operation, newest first."""
+        async for row in self._query("PartitionKey eq 'operation' and unfinished eq true", {}):
+            yield read(_OPERATION, row)
+
+    async def failed_since(self, moment: datetime) -> AsyncIterator[Operation]:
+        """The operations that failed since a moment, newest first."""
+        query = "PartitionKey eq 'operation' and state eq 'failed' and changed ge @since"
+        async for row in self._query(query, {"since": moment.astimezone(UTC).isoformat()}):
+            yield read(_OPERATION, row)
+
     async def waiting(self) -> dict[str, str]:
         """What the newest unfinished operation of each key waits for."""
         found: dict[str, str] = {}
-        async for row in self._query("PartitionKey eq 'operation' and unfinished eq true", {}):
-            operation = read(_OPERATION, row)
+        async for operation in self.unfinished():
             if operation.key and operation.waiting_for:
                 found.setdefault(operation.key.row, operation.waiting_for.what)
         return found
@@ -132,4 +142,5 @@ def _index(operation: Operation) -> dict[str, Any]:
         "key": operation.key.row if operation.key else "",
         "unfinished": not operation.finished,
         "not_before": operation.not_before.astimezone(UTC).isoformat(),
+        "changed": operation.changed.astimezone(UTC).isoformat(),
     }

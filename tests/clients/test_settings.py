@@ -19,6 +19,7 @@ GOOD: Mapping[str, str] = {
     "GATEHOUSE_ORGANISATION": "Contoso",
     "GATEHOUSE_SWEEP_SCHEDULE": "0 */5 * * * *",
     "GATEHOUSE_ROTATION_SCHEDULE": "0 0 * * * *",
+    "GATEHOUSE_SUMMARY_SCHEDULE": "0 0 5 * * *",
     "AzureWebJobsStorage": STORAGE,
 }
 REQUIRED = sorted(GOOD)
