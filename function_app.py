@@ -118,6 +118,17 @@ async def replay(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(req, "Gatehouse.Operate", story)
 
 
+@app.route("operations/{operation}/release", methods=["POST"])
+async def release(req: func.HttpRequest) -> func.HttpResponse:
+    """Let go on what the brake has stopped."""
+
+    async def story(_: "Caller") -> func.HttpResponse:
+
+        return accepted(await handlers.operations.release(tenant(), req.route_params["operation"]))
+
+    return await answer(req, "Gatehouse.Operate", story)
+
+
 @app.route("applications", methods=["GET"])
 async def applications(req: func.HttpRequest) -> func.HttpResponse:
     """Every onboarded application, a line each."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sso.errors import Reason, TenantError
+from vendors.windows import FORMS, window_problem
 
 Cloud = Literal["global", "usgov", "dod", "china"]
 
@@ -42,6 +43,9 @@ class Settings(BaseModel):
     consent_scopes: frozenset[str] = Field(frozenset(), alias="GATEHOUSE_CONSENT_SCOPES")
     allow_plain_secrets: bool = Field(default=False, alias="GATEHOUSE_ALLOW_PLAIN_SECRETS")
     require_signed_in: bool = Field(default=False, alias="GATEHOUSE_REQUIRE_SIGNED_IN")
+    freeze: tuple[str, ...] = Field((), alias="GATEHOUSE_FREEZE")
+    brake_share: float = Field(0.2, alias="GATEHOUSE_BRAKE_SHARE", ge=0, le=1)
+    brake_floor: int = Field(10, alias="GATEHOUSE_BRAKE_FLOOR", ge=0)
     wait_scale: float = Field(1.0, alias="GATEHOUSE_WAIT_SCALE", gt=0, le=1000)
     graph_override: str | None = Field(None, alias="GATEHOUSE_GRAPH_URL")
     authority_override: str | None = Field(None, alias="GATEHOUSE_AUTHORITY_URL")
@@ -54,6 +58,15 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _windows(cls, value: object) -> object:
+        windows = tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+        if isinstance(windows, tuple) and any(window_problem(window) for window in windows):
+            msg = f"must be windows of days {FORMS}, parted by spaces or commas"
+            raise ValueError(msg)
+        return windows
 
     @field_validator("vault_url", "public_url", "graph_override", "authority_override")
     @classmethod

@@ -181,7 +181,10 @@ class _Run:
             return
         delay = error.retry_after * self.tenant.settings.wait_scale
         until = self.now + timedelta(seconds=delay)
-        await self._save(self._waiting(error.waiting_for, "the tenant", until))
+        if error.waiting_for == "release":
+            await self._save(replace(self._waiting("release", "the operators", until), reasons=error.reasons))
+        else:
+            await self._save(self._waiting(error.waiting_for, "the tenant", until))
         await self.tenant.queues.send(self.operation.queue, self.operation.id, delay=delay)
 
     async def _tenant_error(self, error: TenantError) -> None:

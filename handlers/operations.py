@@ -72,6 +72,22 @@ async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
     return operation
 
 
+async def release(tenant: Tenant, operation_id: str) -> Operation:
+    """Let an operation go on that a brake has stopped, and all that the same brake holds with it.
+
+    Raises `Refused` (409) for one that waits for no release. Done twice it sends the message again.
+    """
+    operation = await find(tenant, operation_id)
+    if operation.waiting_for is None or operation.waiting_for.what != "release":
+        detail = f"Operation {operation.id} waits for no release; only what the brake has stopped can be released."
+        raise Refused(Reason("operation", detail), status=409)
+    for released in (operation.id, *await tenant.release(operation.id)):
+        held = operation if released == operation.id else await tenant.ledger.find_operation(released)
+        if held and not held.finished:
+            await tenant.queues.send(held.queue, held.id)
+    return operation
+
+
 async def _reopen_batches(tenant: Tenant, operation_id: OperationId) -> None:
     """Let the principals that were refused be granted once more: the plan leaves to the batches what stands in them."""
     for batch in await tenant.ledger.batches(operation_id):

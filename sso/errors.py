@@ -66,7 +66,7 @@ class NotReady(GatehouseError):
         detail: str,
         *,
         retry_after: float,
-        waiting_for: Literal["replication", "throttling", "time"] = "replication",
+        waiting_for: Literal["replication", "throttling", "time", "release"] = "replication",
         unknown: bool = False,
     ) -> None:
         """Say what is waited for and for how long."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from sso.brake import Kind, Limit
 from sso.errors import Reason, Refused
 from sso.handoff import Handoff, Page, one_line, reference_of
 from sso.handoff import facts_of as handoff_facts
@@ -25,6 +26,7 @@ Folder = Literal[
     "consent_needed",
     "secret_ending",
     "summary",
+    "braked",
 ]
 LONGEST_PROBLEM = 2000  # characters of a vendor's report; more belongs into a conversation
 LONGEST_SUBJECT = 250
@@ -398,6 +400,36 @@ def compose_consent_needed(
                 ("Consent", consent_url),
             ),
             "consent_url": consent_url,
+            "reference": operation,
+        },
+    )
+
+
+_TAKEN: Mapping[Kind, tuple[str, str]] = {
+    "retirement": ("old credentials", "An old credential that stays a little longer disturbs nobody's sign-in."),
+}
+
+
+def compose_braked(
+    kind: Kind, count: int, of: int, limit: Limit, *, organisation: Organisation, operation: OperationId
+) -> Letter:
+    """Tell the operators that a day has removed as much as it may, and how what is stopped goes on."""
+    things, meanwhile = _TAKEN[kind]
+    return Letter(
+        "braked",
+        (organisation.operators,),
+        operation,
+        {
+            **_application(None, "Gatehouse", organisation),
+            "things": things,
+            "meanwhile": meanwhile,
+            "facts": (
+                ("Removed within a day", f"{count} of {of}"),
+                ("Limit", f"{limit.floor}, and {limit.share:.0%} of all (the greater counts)"),
+                ("First one stopped", operation),
+            ),
+            "waiting": "GET /api/operations?state=waiting",
+            "release": f"POST /api/operations/{operation}/release",
             "reference": operation,
         },
     )

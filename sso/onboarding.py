@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sso import rollover, rotation, steps
+from sso import freeze, rollover, rotation, steps
 from sso.assignment import choose_role
 from sso.handoff import Handoff, IdentityProvider, Page, facts_of, handoff_of, secret_is_spent, state_at
 from sso.model import (
@@ -31,6 +31,7 @@ from sso.request import Onboarding
 from sso.steps import ApplicationSettings, Block, Pause, Plan, ServicePrincipalSettings, Step
 from sso.wanted import Wanted, with_owner
 from vendors.profile import GallerySource, OidcProfile, Profile, SamlProfile
+from vendors.windows import over
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Deployment:
     operators: str
     allow_plain_secrets: bool = False
     graph_url: str = "https://graph.microsoft.com"
+    freeze: tuple[str, ...] = ()  # windows, as `vendors.windows` reads them
 
 
 def plan(
@@ -66,7 +68,8 @@ def plan(
     planner = _Planner(profile, request, observed, deployment, now, operation)
     differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
     notes = (*differences, *planner.unmanaged())
-    return Plan((*first, *planner.steps(queued)), planner.block(), notes, differences, planner.pause())
+    missing, held_up = freeze.hold_up((*first, *planner.steps(queued)), planner.freeze_over(), planner.ends(), now)
+    return Plan(missing, planner.block(), notes, differences, held_up or planner.pause())
 
 
 def _adopted(offered: Application, request: Onboarding) -> Application:
@@ -320,6 +323,18 @@ class _Planner:
                 yield steps.Remind(sentence=f"Remind {self.profile.handoff.contact or 'the owner'} of the hand-off.")
             case _:
                 return
+
+    def freeze_over(self) -> datetime | None:
+        """When the freeze is over that holds up what is asked for; None where none does."""
+        asked = self.request.rotation
+        if asked is None or asked.reason == "compromised":
+            return None
+        return over((*self.deployment.freeze, *self.profile.handoff.freeze), self.now)
+
+    def ends(self) -> datetime | None:
+        """When the credential that is to be succeeded ends, if it is still there."""
+        asked, passwords = self.request.rotation, self.application.passwords if self.application else ()
+        return next((p.ends for p in passwords if asked and p.key_id == asked.succeeds), None)
 
     def pause(self) -> Pause | None:
         """What a rotation waits for once its plan is empty; None where it waits for nothing."""

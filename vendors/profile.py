@@ -25,6 +25,7 @@ from vendors.consistency import contradictions
 from vendors.fields import (
     PARAMETER_COUNT,
     FieldLabel,
+    FreezeWindow,
     Guide,
     IdentifierTemplate,
     MailAddress,
@@ -213,6 +214,14 @@ class Handoff(Table):
     ]
     steps: Annotated[tuple[Step, ...], _list_of(30), Field(description="What to do at the vendor's side, in order.")]
     valid_days: Annotated[int, Field(ge=1, le=30, description="How long the hand-off's page stays open.")] = 7
+    freeze: Annotated[
+        tuple[FreezeWindow, ...],
+        Field(
+            strict=False,
+            max_length=20,
+            description="Days when this vendor is asked for nothing: 2026-12-20..2027-01-05, 12-20..01-05, sat..sun.",
+        ),
+    ] = ()
     plain: Annotated[
         bool, Field(description="The secret may stand in the mail, if GATEHOUSE_ALLOW_PLAIN_SECRETS is on too.")
     ] = False

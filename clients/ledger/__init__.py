@@ -10,6 +10,7 @@
     unreadable          queue and message id             a message that no operation could be made of
     lease               key                              one writer per application at a time
     summary             day                              who mails that night's summary, and whether it was mailed
+    brake               kind of removal                  what a day has taken away, and whom that stopped
 
 Losing it may make Gatehouse wait, ask again or mail again; it never makes it retire or remove anything. Rows change by
 ETag only; `Changed` says that somebody else was first. No row holds a secret.

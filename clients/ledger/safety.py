@@ -1,15 +1,16 @@
-"""What keeps runs apart and calls single: leases, intents, and the messages that nobody could read."""
+"""What keeps runs apart, calls single, removals few: leases, intents, brakes; and messages that nobody could read."""
 
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from clients.ledger.table import CHUNK, FAR, Changed, Table, etag_of, read, row_of
+from sso.brake import Brake, Kind
 from sso.model import Key, OperationId
 
 LEASE = timedelta(seconds=60)
@@ -30,10 +31,11 @@ class Intent:
 
 
 _INTENT = TypeAdapter(Intent)
+_BRAKE = TypeAdapter(Brake)
 
 
 class SafetyRows(Table):
-    """The rows of leases, intents and unreadable messages."""
+    """The rows of leases, intents, brakes and unreadable messages."""
 
     async def find_intent(self, key: Key, call: str) -> Intent | None:
         """The intent of a call that may have been made."""
@@ -47,6 +49,17 @@ class SafetyRows(Table):
     async def close_intent(self, key: Key, call: str) -> None:
         """The call was answered; gone already is success."""
         await self._delete(f"intent:{key.row}", call)
+
+    async def brake(self, kind: Kind) -> Brake:
+        """What a kind of removal has taken, and whom it stopped."""
+        row = await self._find("brake", kind)
+        return Brake() if row is None else replace(read(_BRAKE, row), etag=etag_of(row))
+
+    async def put_brake(self, kind: Kind, changed: Brake) -> Brake:
+        """Write a brake that was read; raises `Changed`."""
+        row = row_of("brake", kind, _BRAKE, changed)
+        written = await (self._replace(row, changed.etag) if changed.etag else self._insert(row))
+        return replace(changed, etag=written)
 
     async def keep_unreadable(self, queue: str, message: bytes, reason: str, dequeue_count: int, now: datetime) -> None:
         """Keep a message of a poison queue with its reason."""

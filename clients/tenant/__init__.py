@@ -7,7 +7,7 @@ rows whose repetition is success for grants, pages that say which of their mails
 
 import logging
 from datetime import datetime
-from typing import Self, assert_never
+from typing import Self, assert_never, get_args
 
 from azure.identity.aio import DefaultAzureCredential
 
@@ -17,12 +17,12 @@ from clients.mail import Mailer
 from clients.queues import Queues
 from clients.settings import Settings
 from clients.sts import Sts
-from clients.tenant import credentials, directory, telling
+from clients.tenant import braking, credentials, directory, telling
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
 from clients.tenant.settling import settle
 from clients.vault import Vault
-from sso import steps
+from sso import brake, steps
 from sso.model import Key, ObjectId, OperationId
 from sso.observed import Observed
 from sso.steps import Step
@@ -104,7 +104,7 @@ class Tenant(Parts):
             case steps.Assign():
                 return await directory.assign(self, step, work)
             case steps.RetireSecret():
-                return await credentials.retire_secret(self, step, work)
+                return await credentials.retire_secret(self, step, work, now)
             case steps.Remind():
                 return await telling.remind(self, work, now)
             case steps.WarnOfEnd():
@@ -123,6 +123,11 @@ class Tenant(Parts):
     async def send_batches(self, operation: OperationId) -> None:
         """Send the message of every batch of an operation that is not through."""
         await directory.send_batches(self, operation)
+
+    async def release(self, operation: OperationId) -> tuple[OperationId, ...]:
+        """Let everything go on that was stopped with an operation; returns which operations those are."""
+        found = [await braking.release_brake(self, kind, operation) for kind in get_args(brake.Kind)]
+        return tuple(released for held in found for released in held)
 
     async def settle(self, operation: OperationId, now: datetime) -> None:
         """Move an onboarding whose own run is through to where batches and acknowledgement have brought it."""

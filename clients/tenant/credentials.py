@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from clients.tenant.braking import pass_brake
 from clients.tenant.intents import intent
 from clients.tenant.parts import READ_PAUSE, READS, Parts, Work
 from sso import steps
@@ -88,8 +89,8 @@ async def close_staged(parts: Parts, staged: VaultVersion, work: Work) -> Observ
     return replace(work.observed, versions=(*others, replace(staged, enabled=False)))
 
 
-async def retire_secret(parts: Parts, step: steps.RetireSecret, work: Work) -> Observed:
-    """Remove a client secret, then disable its version; never the one that is current."""
+async def retire_secret(parts: Parts, step: steps.RetireSecret, work: Work, now: datetime) -> Observed:
+    """Remove a client secret, then disable its version; never the one that is current, and not too many in a day."""
     application, key = work.application, work.request.key
     version = next((v for v in work.observed.versions if v.key_id == step.key_id and v.name == key.secret_name), None)
     newest = max(
@@ -100,12 +101,20 @@ async def retire_secret(parts: Parts, step: steps.RetireSecret, work: Work) -> O
     if newest is None or newest.key_id == step.key_id:
         msg = f"The client secret of {key} that is current cannot be retired; its successor is not in the vault yet."
         raise NotReady(msg, retry_after=READ_PAUSE)
+    await brake_retirement(parts, work, step.key_id, now)
     await parts.graph.remove_password(application, step.key_id)
     if version and version.enabled:
         await parts.vault.disable(version)
     left = tuple(password for password in application.passwords if password.key_id != step.key_id)
     versions = tuple(replace(v, enabled=False) if v == version else v for v in work.observed.versions)
     return replace(work.observed, application=replace(application, passwords=left), versions=versions)
+
+
+async def brake_retirement(parts: Parts, work: Work, credential: str, now: datetime) -> None:
+    """Count the removal of an old credential; raises `NotReady` (`release`) above the brake. A compromised one goes."""
+    asked = work.request.rotation
+    if asked is None or asked.reason != "compromised":
+        await pass_brake(parts, "retirement", credential, work.operation.id, now, parts.managed_count)
 
 
 async def discard_secret(parts: Parts, step: steps.DiscardSecret, work: Work) -> Observed:

@@ -13,6 +13,7 @@ from clients.render import render_mail
 from clients.settings import Settings
 from clients.sts import Sts
 from clients.vault import Vault
+from sso.brake import Limit
 from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.letters import Letter, Organisation
 from sso.model import Application, ObjectId, Principal, ServicePrincipal
@@ -78,7 +79,13 @@ class Parts:
             operators=self.settings.operators,
             allow_plain_secrets=self.settings.allow_plain_secrets,
             graph_url=self.settings.graph_url,
+            freeze=self.settings.freeze,
         )
+
+    @property
+    def brake_limit(self) -> Limit:
+        """How much may be taken away in a day before somebody is asked."""
+        return Limit(self.settings.brake_share, self.settings.brake_floor)
 
     @property
     def organisation(self) -> Organisation:
@@ -103,6 +110,10 @@ class Parts:
     async def find_principal(self, object_id: ObjectId) -> Principal | None:
         """The user or group of an object ID, if it is still there."""
         return await self.graph.principal(object_id)
+
+    async def managed_count(self) -> int:
+        """How many applications are ours, and so how many credentials are in use."""
+        return len(await self.graph.managed())
 
     async def mail(self, letter: Letter) -> None:
         """Put a letter into words and send it."""

@@ -13,6 +13,7 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
     "operation": ({"GET"}, "operations/{operation}"),
     "operations": ({"GET"}, "operations"),
     "replay": ({"POST"}, "operations/{operation}/replay"),
+    "release": ({"POST"}, "operations/{operation}/release"),
     "applications": ({"GET"}, "applications"),
     "application": ({"GET"}, "applications/{vendor}/{instance}"),
     "parameters": ({"PUT"}, "applications/{vendor}/{instance}/parameters"),

@@ -115,6 +115,7 @@ async def test_place_in_a_list_changes_no_filter(quiet: World, after: str) -> No
         ("GET", "/operations/a%23b%3fc", ["operation"]),
         ("GET", f"/operations/{'9' * 1500}", ["operation"]),
         ("POST", "/operations/unknown/replay", ["operation"]),
+        ("POST", "/operations/unknown/release", ["operation"]),
         ("GET", "/applications/smarttrace/default", ["instance"]),
         ("GET", "/applications/smartrace/default", ["vendor"]),
         ("GET", "/applications/Smart%20Trace/default", ["instance"]),

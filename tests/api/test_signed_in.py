@@ -29,6 +29,7 @@ async def strict(quiet: World) -> AsyncIterator[OtherHost]:
         ("GET", "/api/operations", READ),
         ("GET", "/api/operations/unknown", READ),
         ("POST", "/api/operations/unknown/replay", OPERATE),
+        ("POST", "/api/operations/unknown/release", OPERATE),
         ("GET", "/api/applications", READ),
         ("GET", "/api/applications/thoropass/default", READ),
         ("PUT", "/api/applications/thoropass/default/parameters", OPERATE),

@@ -33,6 +33,9 @@ BAD: Mapping[str, str] = {
     "GATEHOUSE_ORGANISATION": "canary" * 20,
     "GATEHOUSE_CLOUD": "canary",
     "GATEHOUSE_WAIT_SCALE": "canary",
+    "GATEHOUSE_FREEZE": "12-20..01-05 canary",
+    "GATEHOUSE_BRAKE_SHARE": "canary",
+    "GATEHOUSE_BRAKE_FLOOR": "canary",
     "GATEHOUSE_ALLOW_PLAIN_SECRETS": "canary",
     "GATEHOUSE_REQUIRE_SIGNED_IN": "canary",
     "GATEHOUSE_GRAPH_URL": "ftp://canary",
@@ -57,6 +60,7 @@ def test_whole_settings_are_read() -> None:
     assert not settings.allow_plain_secrets
     assert not settings.require_signed_in
     assert settings.consent_scopes == frozenset()
+    assert (settings.freeze, settings.brake_share, settings.brake_floor) == ((), 0.2, 10)
 
 
 def test_empty_environment_names_every_required_setting() -> None:
@@ -115,6 +119,12 @@ def test_each_cloud_has_its_own_hosts(cloud: Cloud) -> None:
     assert overridden.graph_url == "https://127.0.0.1:9"
     assert settings.entity_id.endswith(f"/{settings.tenant_id}/")
     assert ("chinacloudapi" in settings.entity_id) == (cloud == "china")
+
+
+@pytest.mark.parametrize("text", ["12-20..01-05 sat..sun", "12-20..01-05,sat..sun", " 12-20..01-05,  sat..sun "])
+def test_freezes_are_windows(text: str) -> None:
+    """Windows may be parted by spaces or commas."""
+    assert read_settings({**GOOD, "GATEHOUSE_FREEZE": text}).freeze == ("12-20..01-05", "sat..sun")
 
 
 @pytest.mark.parametrize(

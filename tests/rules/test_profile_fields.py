@@ -53,6 +53,7 @@ OIDC_CHANGES: Mapping[str, Any] = {
     "handoff.fields": {"tenant_id": "Directory", "client_id": "Client ID", "client_secret": "Secret"},
     "handoff.steps": ["Open Settings.", "Enter the values, then save."],
     "handoff.valid_days": 6,
+    "handoff.freeze": None,  # of the rotation, in test_freeze.py
     "handoff.plain": True,
     "people.provisioning": "manual",
     "people.assignment_required": False,
@@ -81,6 +82,7 @@ SAML_CHANGES: Mapping[str, Any] = {
     "handoff.fields": {"login_url": "Login", "certificate_base64": "Certificate"},
     "handoff.steps": ["Open Settings.", "Save."],
     "handoff.valid_days": 6,
+    "handoff.freeze": None,  # of the rotation, in test_freeze.py
     "handoff.plain": None,  # of the OIDC sample
     "people.provisioning": "manual",
     "people.assignment_required": False,

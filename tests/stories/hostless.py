@@ -21,7 +21,7 @@ from sso.model import OperationId
 from sso.operation import Operation
 from tests.world import World, request
 
-QUEUES = ("onboardings", "assignments")
+QUEUES = ("onboardings", "rotations", "assignments")
 
 
 @dataclass(frozen=True)

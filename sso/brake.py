@@ -1,0 +1,68 @@
+"""The brake: what takes something away stops when it becomes too much in a day, and goes on when an operator says so.
+
+Too much is more than a share of all there is *and* more than a floor, so that a small tenant is not stopped by its
+third removal, and a great one not by its hundredth. Each kind of removal has one brake, with a memory of a day.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sso.model import OperationId
+
+Kind = Literal["retirement"]  # of old credentials
+WINDOW = timedelta(days=1)
+# What one row of the ledger has room for; a day that takes more is far above any floor.
+REMEMBERED = 3_000
+RELEASES = 1_000  # operations, each of which may take away many
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest share of everything that a day may take away, and the number up to which no share is asked."""
+
+    share: float
+    floor: int
+
+    def allows(self, count: int, of: int) -> bool:
+        """Whether so many in a day, out of so many, are few enough."""
+        return count <= self.floor or count <= self.share * of
+
+
+@dataclass(frozen=True)
+class Brake:
+    """What a kind of removal has taken in the last day, whom it stopped, and who may go on."""
+
+    taken: Mapping[str, datetime] = field(default_factory=dict)  # the name of each thing, and when it was taken
+    held: tuple[OperationId, ...] = ()  # stopped, in the order in which they came
+    released: tuple[OperationId, ...] = ()
+    told: datetime | None = None  # when the operators were told of those that are held
+    etag: str | None = field(default=None, compare=False)
+
+    def count(self, now: datetime) -> int:
+        """How many were taken within the window."""
+        return sum(now - at < WINDOW for at in self.taken.values())
+
+    def passes(self, operation: OperationId, name: str, limit: Limit, of: int, now: datetime) -> bool:
+        """Whether an operation may take this away now; one that was stopped waits until it is released."""
+        if operation in self.released or name in self.taken:
+            return True
+        return operation not in self.held and limit.allows(self.count(now) + 1, of)
+
+    def take(self, name: str, now: datetime) -> "Brake":
+        """The brake once this is taken away; the same name counts once."""
+        recent = [(other, at) for other, at in self.taken.items() if other != name and now - at < WINDOW]
+        return replace(self, taken=dict([*recent[-REMEMBERED + 1 :], (name, self.taken.get(name, now))]))
+
+    def hold(self, operation: OperationId) -> "Brake":
+        """The brake once it has stopped this operation."""
+        return self if operation in self.held else replace(self, held=(*self.held, operation))
+
+    def tells(self, operation: OperationId) -> bool:
+        """Whether this operation is the one that tells the operators of all that are held."""
+        return self.told is None and self.held[:1] == (operation,)
+
+    def release(self) -> "Brake":
+        """The brake once everything that it has stopped may go on; what comes later is stopped and told of again."""
+        return replace(self, held=(), released=(*self.released, *self.held)[-RELEASES:], told=None)
