@@ -21,6 +21,7 @@ from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 if TYPE_CHECKING:
     import handlers.applications
     import handlers.assignment
+    import handlers.entitlements
     import handlers.handoff
     import handlers.health
     import handlers.intake
@@ -215,6 +216,16 @@ async def vendor(req: func.HttpRequest) -> func.HttpResponse:
     async def story(_: "Caller") -> func.HttpResponse:
 
         return reply(handlers.applications.vendor(tenant(), req.route_params["vendor"]))
+
+    return await answer(req, "Gatehouse.Read", story)
+
+
+@app.route("entitlements/preview", methods=["POST"])
+async def preview_entitlements(req: func.HttpRequest) -> func.HttpResponse:
+    """What an HR event or changed rules would do; nothing is written."""
+
+    async def story(_: Caller) -> func.HttpResponse:
+        return reply(await handlers.entitlements.preview(tenant(), body_of(req, BODY_LIMIT), now()))
 
     return await answer(req, "Gatehouse.Read", story)
 

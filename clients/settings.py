@@ -46,6 +46,8 @@ class Settings(BaseModel):
     freeze: tuple[str, ...] = Field((), alias="GATEHOUSE_FREEZE")
     brake_share: float = Field(0.2, alias="GATEHOUSE_BRAKE_SHARE", ge=0, le=1)
     brake_floor: int = Field(10, alias="GATEHOUSE_BRAKE_FLOOR", ge=0)
+    entitlements: str | None = Field(None, alias="GATEHOUSE_ENTITLEMENTS")
+    excluded_group: str | None = Field(None, alias="GATEHOUSE_EXCLUDED_GROUP")
     wait_scale: float = Field(1.0, alias="GATEHOUSE_WAIT_SCALE", gt=0, le=1000)
     graph_override: str | None = Field(None, alias="GATEHOUSE_GRAPH_URL")
     authority_override: str | None = Field(None, alias="GATEHOUSE_AUTHORITY_URL")

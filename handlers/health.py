@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from clients.tenant import Tenant
+from clients.entitlements import catalogued
+from clients.tenant import Tenant, people
 from sso import permissions
+from sso.entitlement_lint import lint
 from sso.errors import GatehouseError
 from vendors.profile import GallerySource
 
@@ -31,6 +33,7 @@ async def checks(tenant: Tenant) -> list[Check]:
         await _answer("ledger", lambda: _probe(tenant.ledger.probe)),
         await _answer("poison queues", lambda: _poison(tenant)),
         await _answer("catalogue", lambda: _catalogue(tenant)),
+        await _answer("entitlements", lambda: _entitlements(tenant)),
     ]
 
 
@@ -113,3 +116,14 @@ async def _catalogue(tenant: Tenant) -> tuple[bool, str]:
     if problems:
         return False, " ".join(problems)
     return True, f"{len(tenant.catalog.slugs())} profiles; to pin: {', '.join(pins)}"
+
+
+async def _entitlements(tenant: Tenant) -> tuple[bool, str]:
+    """Read and lint the deployed rules."""
+    if tenant.settings.entitlements is None:
+        return True, "no rules are deployed (GATEHOUSE_ENTITLEMENTS)"
+    rules = await people.entitlements(tenant)
+    findings = lint(rules, catalogued(tenant.catalog))
+    if findings:
+        return False, " ".join(finding.sentence for finding in findings)
+    return True, f"{len(rules.rules)} rules"

@@ -296,6 +296,18 @@ class AppRoleAssignment:
 
 
 @dataclass(frozen=True)
+class Assigned:
+    """An app role assignment with both of its ends: who, and on which application."""
+
+    id: str
+    principal_id: ObjectId
+    kind: str  # "user" | "group" | "serviceprincipal"
+    name: str
+    service_principal_id: ObjectId
+    role_id: AppRoleId
+
+
+@dataclass(frozen=True)
 class Principal:
     """A user or group as the directory knows it."""
 

@@ -235,6 +235,9 @@ class People(Table):
     ]
     assignment_required: Annotated[bool, Field(description="Only assigned people may sign in.")] = True
     role: Annotated[Role | None, Field(description="App role for requests that name none.")] = None
+    authoritative: Annotated[
+        bool, Field(description="Reconciling may remove assignments that no rule of the entitlements grants.")
+    ] = False
 
 
 class _Common(Table):

@@ -13,6 +13,7 @@ from sso.model import (
     AppRole,
     AppRoleAssignment,
     AppRoleId,
+    Assigned,
     ClientId,
     ConsentGrant,
     KeyId,
@@ -190,6 +191,24 @@ def grant(body: JSON) -> ConsentGrant:
 def assignment(body: JSON) -> AppRoleAssignment:
     """Read an app role assignment."""
     return AppRoleAssignment(body["id"], ObjectId(body["principalId"]), AppRoleId(body["appRoleId"]))
+
+
+def assigned(body: JSON) -> Assigned:
+    """Read an app role assignment with both of its ends."""
+    return Assigned(
+        id=body["id"],
+        principal_id=ObjectId(body["principalId"]),
+        kind=str(body.get("principalType") or "").lower(),
+        name=body.get("principalDisplayName") or body["principalId"],
+        service_principal_id=ObjectId(body["resourceId"]),
+        role_id=AppRoleId(body["appRoleId"]),
+    )
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an object ID."""
+    parts = text.split("-")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(c in "0123456789abcdefABCDEF-" for c in text)
 
 
 def user(body: JSON) -> Principal:

@@ -69,7 +69,7 @@ class PeopleCalls(GraphCalls):
         name = quoted(text)
         by_text = f"userPrincipalName eq '{name}' or mail eq '{name}' or proxyAddresses/any(p:p eq 'smtp:{name}')"
         looks = [self._get(self._api.users, select=decode.USER_FIELDS, filter_=by_text)]
-        if _is_id(text):
+        if decode.is_id(text):
             looks = [self._get(self._api.users.by_user_id(text), select=decode.USER_FIELDS)]
         return looks
 
@@ -77,7 +77,7 @@ class PeopleCalls(GraphCalls):
         name = quoted(text)
         by_text = f"displayName eq '{name}' or mail eq '{name}' or proxyAddresses/any(p:p eq 'smtp:{name}')"
         looks = [self._get(self._api.groups, select=decode.GROUP_FIELDS, filter_=by_text)]
-        if _is_id(text):
+        if decode.is_id(text):
             looks = [self._get(self._api.groups.by_group_id(text), select=decode.GROUP_FIELDS)]
         return looks
 
@@ -88,8 +88,3 @@ def _hits(read: Any, answers: Sequence[JSON | None]) -> tuple[Principal, ...]:  
         for body in values_of(answer) if answer and "value" in answer else [answer] if answer else []:
             found[body["id"]] = read(body)
     return tuple(found.values())
-
-
-def _is_id(text: str) -> bool:
-    parts = text.split("-")
-    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(c in "0123456789abcdefABCDEF-" for c in text)

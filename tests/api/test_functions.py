@@ -22,6 +22,7 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
     "acknowledge": ({"POST"}, "applications/{vendor}/{instance}/acknowledgements"),
     "vendors": ({"GET"}, "vendors"),
     "vendor": ({"GET"}, "vendors/{vendor}"),
+    "preview_entitlements": ({"POST"}, "entitlements/preview"),
     "health": ({"GET"}, "health"),
     "page": ({"GET", "HEAD", "POST"}, "handoffs/{token}"),
 }

@@ -6,7 +6,7 @@ from tests.api.answers import shaped
 from tests.api.hosts import another_host
 from tests.world import World
 
-CHECKS = {"settings", "permissions", "token service", "vault", "ledger", "poison queues", "catalogue"}
+CHECKS = {"settings", "permissions", "token service", "vault", "ledger", "poison queues", "catalogue", "entitlements"}
 
 
 async def test_everything_is_green_in_a_calm_tenant(quiet: World) -> None:

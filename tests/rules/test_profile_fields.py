@@ -58,6 +58,7 @@ OIDC_CHANGES: Mapping[str, Any] = {
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
+    "people.authoritative": None,  # of the entitlements, in test_access.py
 }
 SAML_CHANGES: Mapping[str, Any] = {
     "name": "Tintenfass",
@@ -87,6 +88,7 @@ SAML_CHANGES: Mapping[str, Any] = {
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
+    "people.authoritative": None,  # the same
 }
 # `registration = true` cannot stand beside a gallery: the five vendors' own tests have one of it.
 NOT_HERE = {"source.registration", "protocol"}

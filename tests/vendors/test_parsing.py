@@ -55,10 +55,10 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a table of the other protocol": (changed(OIDC, ("saml",), SAML["saml"]), "saml", "no table"),
     "a misspelt key": (changed(OIDC, ("handoff", "valid_day"), 5), "handoff.valid_day", "valid_days"),
     "a key of the later rotation": (changed(OIDC, ("oidc", "secret", "slots"), 1), "oidc.secret.slots", "no key"),
-    "a key of the later reconcile": (
-        changed(OIDC, ("people", "authoritative"), True),
+    "a word for a switch": (
+        changed(OIDC, ("people", "authoritative"), "yes"),
         "people.authoritative",
-        "no key",
+        "true or false",
     ),
     "a source of two kinds": (
         changed(OIDC, ("source",), {"gallery": "A", "registration": True}),
