@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from sandbox.up import State
+from tests.watching import Watch, watched
 
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "clicktime": {},
@@ -40,6 +42,7 @@ class World:
         self.state = state
         self.tls = tls
         self.log = log
+        self.watch = Watch(self.calls, requests=True)
         self._session = session
 
     # The app's own API
@@ -85,8 +88,10 @@ class World:
         return reply.body
 
     async def reset(self) -> None:
-        """Bring everything back to the seed."""
+        """Bring everything back to the seed, once what was said until now has been read."""
+        await self.watch.look()
         await self.control("POST", "/reset")
+        self.watch.forget()
 
     async def collect(self, vendor: str, instance: str = "default") -> dict[str, Any]:
         """Let the vendor's side, or our own administrator for it, do what the hand-off says."""
@@ -143,6 +148,16 @@ class World:
             text = await response.text()
             found = await response.json(content_type=None) if "json" in response.content_type else None
             return Reply(response.status, found, text, response.headers)
+
+
+@asynccontextmanager
+async def open_world(state: State, log: Path) -> AsyncIterator[World]:
+    """A world for a sandbox that runs, whose every word is read."""
+    tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
+        world = World(state, session, tls, log)
+        async with watched(world.watch):
+            yield world
 
 
 def request(vendor: str, **changes: Any) -> dict[str, Any]:

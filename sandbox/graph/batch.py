@@ -47,7 +47,7 @@ async def answer_batch(
         if any(answered.get(needed, 424) >= 400 for needed in item.get("dependsOn") or ()):
             refusal = GraphError(424, "FailedDependency", "A request that this one depends on has failed.")
             response = _refused(tenant, refusal, ids)
-            tenant.calls.end(_begin(tenant, version, item, "batch item", None), 424, response["body"])
+            tenant.calls.end(_begin(tenant, version, item, _name(tenant, version, item), None), 424, response["body"])
         else:
             response = await _answer_item(tenant, claims, version, item, ids, passage.is_gone)
         answered[item["id"]] = response["status"]
@@ -142,6 +142,10 @@ def _begin(tenant: SandboxTenant, version: str, item: dict[str, Any], operation:
         summary,
         batch=True,
     )
+
+
+def _name(tenant: SandboxTenant, version: str, item: dict[str, Any]) -> str:
+    return resolve(tenant, Call(version, item["method"], item["url"], {}, _raw(item))).name
 
 
 def _items(body: Any) -> list[dict[str, Any]]:

@@ -84,7 +84,10 @@ def _selected(request: GraphRequest, names: frozenset[str]) -> tuple[str, ...]:
 
 
 def _reduced(row: GraphObject, names: tuple[str, ...]) -> GraphObject:
-    return {name: row.get(name) for name in names} if names else row
+    """The properties that were asked for; an annotation is none and stays, so a directory object says its kind."""
+    if not names:
+        return row
+    return {name: value for name, value in row.items() if "@odata." in name} | {name: row.get(name) for name in names}
 
 
 def _ordered(request: GraphRequest, rows: list[GraphObject], names: frozenset[str]) -> list[GraphObject]:

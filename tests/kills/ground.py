@@ -17,6 +17,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from sandbox.up import State, running_sandbox
 from tests.kills.nursery import Host, Nursery
+from tests.watching import watched
 from tests.world import Reply, World
 
 SEED = int(os.environ.get("GATEHOUSE_SEED", "1"))
@@ -156,6 +157,7 @@ async def open_ground(log: Path, *, rate: float = RATE) -> AsyncIterator[Ground]
             ground.tables, ground.queues = tables, queues
             ground.nursery = await Nursery.open(state.host_settings, log, GATEHOUSE_SWEEP_SCHEDULE=NEVER)
             try:
-                yield ground
+                async with watched(ground.watch):
+                    yield ground
             finally:
                 await ground.nursery.close()

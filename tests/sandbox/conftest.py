@@ -1,7 +1,7 @@
 """A tenant with all its services on the wire, started once, back at its seed for every test that asks for it."""
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sandbox.first_party import DEFAULT_PERMISSIONS
 from sandbox.services import open_sockets, start_services, urls_of
 from sandbox.tenant import SandboxTenant
 from sandbox.tokens import tokens_of
+from tests.watching import Watch, watched
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class Contoso:
     def __init__(self, tenant: SandboxTenant, session: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
         self.tenant = tenant
         self.tls = tls
+        self.watch = Watch(self._calls, requests=False)
         self._session = session
+
+    async def _calls(self, since: int) -> Sequence[Mapping[str, Any]]:
+        return self.tenant.calls.since(since)
 
     def token(self, *, audience: str, roles: tuple[str, ...] = DEFAULT_PERMISSIONS) -> str:
         """An access token of Gatehouse's identity."""
@@ -116,7 +121,9 @@ async def running_contoso(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
     runners = await start_services(tenant, sockets, certificate.server_context())
     tls = certificate.client_context()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        yield Contoso(tenant, session, tls)
+        contoso = Contoso(tenant, session, tls)
+        async with watched(contoso.watch):
+            yield contoso
     for runner in runners:
         await runner.cleanup()
 
@@ -125,4 +132,5 @@ async def running_contoso(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
 async def sandbox_tenant(running_contoso: Contoso) -> Contoso:
     """The running tenant, back at its seed."""
     await running_contoso.tenant.reset()
+    running_contoso.watch.forget()
     return running_contoso

@@ -6,8 +6,8 @@ import pytest
 
 from sandbox.calls import MASK, masked
 from sandbox.graph.passwords import CANARY
+from tests.published import problems_of_object
 from tests.sandbox.conftest import Contoso
-from tests.sandbox.published_schemas import problems_of
 
 
 class OneVendor:
@@ -93,7 +93,7 @@ async def test_dump(sandbox_tenant: Contoso) -> None:
     assert [row["id"] for row in dump["applications"]] == [application["id"]]
     assert principal["id"] in {row["id"] for row in dump["service_principals"]}
     for row in dump["service_principals"]:
-        assert problems_of("servicePrincipal", row) == []
+        assert problems_of_object("servicePrincipal", row) == []
 
 
 async def test_the_clock(sandbox_tenant: Contoso) -> None:

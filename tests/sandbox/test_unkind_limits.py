@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.published import problems_of_object
 from tests.sandbox.conftest import Contoso
-from tests.sandbox.published_schemas import problems_of
 from tests.sandbox.unkind_tenant import be_unkind, later
 
 SIMON = "b.simon@contoso.com"
@@ -168,7 +168,7 @@ class TestSecretPolicy:
         await be_unkind(sandbox_tenant, passwords_forbidden=True)
         assert (await sandbox_tenant.graph("POST", path, {})).code == "CredentialTypeNotAllowedAsPerAppPolicy"
         read = await sandbox_tenant.graph("GET", "/policies/defaultAppManagementPolicy", roles=("Policy.Read.All",))
-        assert problems_of("tenantAppManagementPolicy", read.body) == []
+        assert problems_of_object("tenantAppManagementPolicy", read.body) == []
         restrictions = read.body["applicationRestrictions"]["passwordCredentials"]
         assert [(each["restrictionType"], each["maxLifetime"]) for each in restrictions] == [
             ("passwordAddition", None),

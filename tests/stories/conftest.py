@@ -1,7 +1,6 @@
 """The five vendors onboarded once for whoever only looks; a world with one more vendor; a world without a host."""
 
 import shutil
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from sandbox.up import State, running_sandbox
 from tests.stories.hostless import Hostless
-from tests.world import VENDORS, World
+from tests.world import VENDORS, World, open_world
 
 CLONE = Path(__file__).parents[2]
 APP = ("function_app.py", "host.json", "handlers", "clients", "sso", "vendors", "templates")
@@ -84,10 +83,8 @@ def story(request: pytest.FixtureRequest, five: Mapping[str, Story]) -> tuple[st
 async def running_hostless(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A tenant with its storage, and no host that takes messages."""
     log = tmp_path_factory.mktemp("hostless") / "log"
-    async with running_sandbox(calm=True, host=False, log=log) as state:
-        tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-            yield World(state, session, tls, log)
+    async with running_sandbox(calm=True, host=False, log=log) as state, open_world(state, log) as world:
+        yield world
 
 
 @pytest.fixture
@@ -149,10 +146,9 @@ async def running_wider_world(tmp_path_factory: pytest.TempPathFactory) -> Async
             shutil.copy(CLONE / name, app / name)
     (app / "vendors" / "smartsheet.toml").write_text(WITH_VENDOR_PARAMETER, encoding="utf-8")
     (app / "vendors" / "broken.toml").write_text('name = "Broken"\n', encoding="utf-8")
-    async with running_sandbox(calm=True, app=app, log=folder / "log") as state:
-        tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-            yield World(state, session, tls, folder / "log")
+    log = folder / "log"
+    async with running_sandbox(calm=True, app=app, log=log) as state, open_world(state, log) as world:
+        yield world
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
 """Worlds in bad weather: sandboxes whose clock runs faster than the wall, kept by seed and lag for the whole run."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from sandbox.unkind.switches import Lag
 from sandbox.up import running_sandbox
 from tests.storms.weather import RATE, Stormy
-from tests.world import World
+from tests.world import open_world
 
 
 class Worlds:
@@ -32,10 +30,8 @@ class Worlds:
             state = await self._open.enter_async_context(
                 running_sandbox(seed=seed, calm=calm, lag=lag, rate=RATE, log=log)
             )
-            tls = ssl.create_default_context(cafile=state.env["SSL_CERT_FILE"])
-            session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls))
-            await self._open.enter_async_context(session)
-            self._world, self._name = Stormy(World(state, session, tls, log)), name
+            world = await self._open.enter_async_context(open_world(state, log))
+            self._world, self._name = Stormy(world), name
         await self._world.world.reset()
         await self._world.world.control("PUT", "/clock", {"rate": RATE})
         return self._world

@@ -1,9 +1,12 @@
-"""What is said on the wire, read against Graph's published description."""
+"""What is said on the wire, read against the published description; `looking.py` reads it after every test."""
 
 import copy
 
+import pytest
+
 from tests.adoption.by_hand import make, offer
-from tests.strangers.published import problems_of
+from tests.published import problems_of
+from tests.stories.administrator import graph
 from tests.world import VENDORS, World
 
 
@@ -41,3 +44,13 @@ async def test_an_unpublished_word_is_found(world: World) -> None:
         broken[body][name] = value
         assert problems_of([broken])[1]
     assert problems_of([{**patched, "operation": "PATCH /everything"}])[1]
+
+
+async def test_whoever_asks_for_what_nobody_publishes_is_found(world: World) -> None:
+    """What is read after each test is every call, also one that was refused."""
+    await world.watch.look()
+    with pytest.raises(AssertionError, match="error"):
+        await graph(world, "GET", "/everything")
+    with pytest.raises(AssertionError, match="not as Graph publishes it"):
+        await world.watch.look()
+    await world.watch.look()

@@ -12,8 +12,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-DESCRIPTION = Path(__file__).parents[2] / "sandbox" / "graph-openapi-subset.json"
+DESCRIPTION = Path(__file__).parents[1] / "sandbox" / "graph-openapi-subset.json"
+WORDS = {"type", "pattern", "enum", "minimum", "maximum", "maxProperties"}
 METHODS = ("get", "post", "put", "patch", "delete")
+DIRECTORY_OBJECT = "microsoft.graph.directoryObject"
 MIME = "users.user.sendMail"  # the record of calls keeps no mail
 # learn.microsoft.com/graph/api/resources/configurationuri (beta).
 CONFIGURATION_URIS = {
@@ -41,13 +43,16 @@ CONFIGURATION_URIS = {
 }
 
 
-def problems_of(calls: Iterable[Mapping[str, Any]]) -> tuple[int, list[str]]:
-    """How many bodies of Graph calls were read, and what is wrong with them."""
+def problems_of(calls: Iterable[Mapping[str, Any]], *, requests: bool = True) -> tuple[int, list[str]]:
+    """How many bodies of Graph calls were read, and what is wrong with them; answers alone where requests are not ours.
+
+    A call without an answer is left out; what a batch held was recorded one by one.
+    """
     read, problems = 0, []
     for call in calls:
         if call["service"] != "graph" or call["operation"] == "batch" or call["status"] is None:
             continue
-        for where, schema, body in _bodies(call):
+        for where, schema, body in (*(_asked(call) if requests else ()), *_answered(call)):
             read += 1
             found = _validator(json.dumps(schema)).iter_errors(_bare(body))
             name = f"{call['method']} {call['path'].partition('?')[0]} {where}"
@@ -55,22 +60,34 @@ def problems_of(calls: Iterable[Mapping[str, Any]]) -> tuple[int, list[str]]:
     return read, problems
 
 
-def _bodies(call: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
-    """Each body of a call with its schema."""
+def problems_of_object(type_name: str, value: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an object of a type of Graph's."""
+    schema = json.dumps({"$ref": f"#/components/schemas/microsoft.graph.{type_name}"})
+    return [f"{error.json_path}: {error.message}" for error in _validator(schema).iter_errors(_bare(value))]
+
+
+def _asked(call: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    """The operation and the body of a request, each with its schema; it is held to them whatever was answered."""
     operation = _operations().get(call["operation"])
     if operation is None:
-        if call["status"] < 400:
-            yield "operation", {"not": {}}, call["operation"]  # carried out, and nothing publishes it
-        return
-    if call["path"].startswith("/beta/"):
-        yield "response", CONFIGURATION_URIS if call["status"] < 400 else _error(), call["response"]
-        return
-    request = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    if call["request"] is not None and call["operation"] != MIME and call["status"] < 400:
-        yield "request", request or {"not": {}}, call["request"]
+        yield "operation", {"not": {}}, call["operation"]
+    elif call["request"] is not None and call["operation"] != MIME:
+        content = operation.get("requestBody", {}).get("content", {})
+        yield "request", content.get("application/json", {}).get("schema") or {"not": {}}, call["request"]
+
+
+def _answered(call: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    """The body of an answer with its schema."""
     if call["status"] >= 400:
         if call["response"] is not None:  # a gateway's own refusal has no body of Graph's
             yield "response", _error(), call["response"]
+        return
+    operation = _operations().get(call["operation"])
+    if operation is None:
+        yield "operation", {"not": {}}, call["operation"]  # carried out, and nothing publishes it
+        return
+    if call["path"].startswith("/beta/"):
+        yield "response", CONFIGURATION_URIS, call["response"]
         return
     answers = operation["responses"]
     answer = answers.get(str(call["status"])) or answers.get("2XX")
@@ -102,7 +119,8 @@ def _operations() -> dict[str, Any]:
 @cache
 def _definitions() -> dict[str, Any]:
     schemas = _description()["components"]["schemas"]
-    return {name: _closed(schema) for name, schema in schemas.items()}
+    closed = {name: _closed(schema) for name, schema in schemas.items()}
+    return closed | {DIRECTORY_OBJECT: _one_of_its_kinds(schemas)}
 
 
 @cache
@@ -117,8 +135,22 @@ def _closed(schema: Mapping[str, Any]) -> Any:
         return _translated(schema)
     return {
         "type": "object",
-        "properties": {name: _translated(each) for name, each in flat.items()},
+        "properties": {name: _translated(each) for name, each in flat.items()} | {"@odata.type": {"type": "string"}},
         "additionalProperties": False,
+    }
+
+
+def _one_of_its_kinds(schemas: Mapping[str, Any]) -> Any:
+    """A directory object says by its annotation which kind it is, and is held to that."""
+    parent = {"$ref": f"#/components/schemas/{DIRECTORY_OBJECT}"}
+    kinds = [name for name, schema in schemas.items() if parent in schema.get("allOf", ())]
+    return {
+        "required": ["@odata.type"],
+        "properties": {"@odata.type": {"enum": [f"#{kind}" for kind in kinds]}},
+        "allOf": [
+            {"if": {"properties": {"@odata.type": {"const": f"#{kind}"}}}, "then": {"$ref": f"#/$defs/{kind}"}}
+            for kind in kinds
+        ],
     }
 
 
@@ -139,9 +171,9 @@ def _translated(schema: Any) -> Any:
     if "$ref" in schema:
         return {"$ref": "#/$defs/" + schema["$ref"].rsplit("/", 1)[1]}
     if "anyOf" in schema:
-        # The published way to say "this type or null".
+        # The published way to say "this type or null": the other is an object that may be null and has no properties.
         return {"anyOf": [*(_translated(each) for each in schema["anyOf"]), {"type": "null"}]}
-    kept = {name: value for name, value in schema.items() if name in {"type", "pattern", "enum", "minimum", "maximum"}}
+    kept = {name: value for name, value in schema.items() if name in WORDS}
     kept |= {name: schema[name] for name in ("not", "required", "additionalProperties") if name in schema}
     if "properties" in schema or "allOf" in schema:
         kept["properties"] = {name: _translated(each) for name, each in _properties(schema).items()}
@@ -153,9 +185,9 @@ def _translated(schema: Any) -> Any:
 
 
 def _bare(value: Any) -> Any:
-    """The value without OData's annotations."""
+    """The value without OData's annotations but the one that says which kind it is."""
     if isinstance(value, Mapping):
-        return {name: _bare(inner) for name, inner in value.items() if "@odata." not in name}
+        return {name: _bare(inner) for name, inner in value.items() if "@odata." not in name or name == "@odata.type"}
     if isinstance(value, list):
         return [_bare(inner) for inner in value]
     return value
