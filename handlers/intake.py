@@ -17,10 +17,10 @@ from sso import check as checks
 from sso import request as requests
 from sso.caller import Caller
 from sso.errors import Reason, Refused
-from sso.model import Key, owner_from_tags, parameters_from_tags
+from sso.model import Key
 from sso.observed import Observed
 from sso.onboarding import plan
-from sso.operation import IDEMPOTENCY, Operation, planned
+from sso.operation import IDEMPOTENCY, Operation, accepted
 from sso.request import Draft, Onboarding
 from sso.steps import Plan
 from vendors.profile import Profile
@@ -52,7 +52,7 @@ async def hand_off_again(tenant: Tenant, key: Key, caller: Caller, now: datetime
         return repeated
     profile = tenant.profile(key.vendor)
     observed = await tenant.observe(key, profile, now)
-    request = replace(_standing_request(key, observed), hand_off_again=True)
+    request = replace(requests.standing(key, observed.application), hand_off_again=True)
     first = plan(profile, request, observed, tenant.deployment, now)
     return await _open(tenant, request, first, caller, None, name, now)
 
@@ -81,7 +81,7 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
             await tenant.queues.send(operation.queue, operation.id)
             return written
     observed = await tenant.observe(key, profile, now)
-    standing = _standing_request(key, observed)
+    standing = requests.standing(key, observed.application)
     request = replace(standing, parameters={**standing.parameters, **supplied})
     if reasons := checks.check_addresses(profile, request.parameters):
         raise Refused(*reasons)
@@ -158,34 +158,13 @@ async def _open(
     tenant: Tenant, request: Onboarding, first: Plan, caller: Caller, ticket: str | None, body: object, now: datetime
 ) -> Operation:
     """Write the operation, then send its message; between the two the sweep takes it up."""
-    operation = Operation(
-        id=new_operation_id(now),
-        kind="onboarding",
-        key=request.key,
-        request=requests.to_json(request),
-        state="accepted",
-        created=now,
-        changed=now,
-        not_before=now,
-        ticket=request.ticket,
-        requested_by=request.requested_by,
-        caller=caller.name,
-    )
+    operation = accepted(new_operation_id(now), "onboarding", request, first.steps, now, caller=caller.name)
     repeat = Repeat(operation.id, body_hash(body), now)
-    operation = await tenant.ledger.add_operation(planned(operation, first.steps, now))
+    operation = await tenant.ledger.add_operation(operation)
     for name in filter(None, (_header_name(caller), ticket)):
         await tenant.ledger.put_repeat(name, repeat)
     await tenant.queues.send(operation.queue, operation.id)
     return operation
-
-
-def _standing_request(key: Key, observed: Observed) -> Onboarding:
-    """What the application's own tags say was asked for; raises `Refused` (404) where there is no application."""
-    application = observed.application
-    owner = owner_from_tags(application.tags) if application else None
-    if application is None or owner is None:
-        raise Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)
-    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
 
 
 def steps_of(found: Plan) -> Mapping[str, Any]:

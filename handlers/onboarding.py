@@ -38,11 +38,9 @@ PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a
 async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
     """Carry an operation on until it waits for something, is done or has failed; an unknown or finished one is none."""
     operation = await tenant.ledger.find_operation(operation_id)
+    if operation and operation.handed_off:
+        operation = await _settled(tenant, operation, now)
     if operation is None or operation.key is None or operation.finished:
-        return
-    if operation.handed_off:
-        await tenant.send_batches(operation.id)
-        await tenant.settle(operation.id, now)
         return
     holder = secrets.token_hex(8)
     if not await tenant.lease(operation.key, holder, now):
@@ -52,6 +50,16 @@ async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
         await _Run(tenant, operation, holder, now).through()
     finally:
         await tenant.ledger.release(operation.key, holder)
+
+
+async def _settled(tenant: Tenant, operation: Operation, now: datetime) -> Operation | None:
+    """Move what is handed off to where batches and acknowledgement are; returned where there is somebody to remind."""
+    await tenant.send_batches(operation.id)
+    await tenant.settle(operation.id, now)
+    if operation.not_before > now:
+        return None
+    found = await tenant.ledger.find_operation(operation.id)
+    return found if found and found.state == "waiting" else None
 
 
 class _Run:
@@ -95,7 +103,9 @@ class _Run:
         queued = frozenset(grant.principal_id for batch in batches for grant in batch.grants)
         while True:
             rest = self._plan(observed, queued)
-            await self._save(replace(planned(self.operation, rest.steps, self.now), state="running", waiting_for=None))
+            if not self.operation.handed_off:
+                going_on = planned(self.operation, rest.steps, self.now)
+                await self._save(replace(going_on, state="running", waiting_for=None))
             if not rest.steps:
                 return rest
             await self._preflight()
@@ -142,6 +152,7 @@ class _Run:
             self.now,
             queued=queued,
             operation=self.operation.id,
+            handed_off=self.operation.handed_off,
         )
 
     async def _save(self, operation: Operation) -> None:
@@ -160,7 +171,10 @@ class _Run:
     # How a run ends
 
     async def _end(self, rest: Plan) -> None:
-        if rest.pause:
+        if self.operation.handed_off:
+            await self._save(self.operation)
+            await self.tenant.settle(self.operation.id, self.now)
+        elif rest.pause and self.operation.kind == "rotation":
             await self._save(wait(self.operation, rest.pause.what, rest.pause.whom, self.now, rest.pause.until))
         elif rest.block is None and self.operation.kind == "rotation":
             await self._save(replace(self.operation, state="done", waiting_for=None))

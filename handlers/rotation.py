@@ -9,6 +9,7 @@ A timer decides nothing: one operation per credential does, from what is there w
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,15 +18,17 @@ from clients.tenant import Tenant
 from sso import rotation
 from sso.caller import Caller
 from sso.errors import GatehouseError, Reason, Refused
-from sso.model import Application, Key, KeyId, owner_from_tags, parameters_from_tags
+from sso.model import Application, Key, KeyId
 from sso.onboarding import credential_of, plan
-from sso.operation import Operation, planned
-from sso.request import Onboarding, to_json
+from sso.operation import Operation, accepted
+from sso.request import standing
 from vendors.profile import OidcProfile, Profile
 
 _log = logging.getLogger(__name__)
 
 REASON_LENGTH = 200
+# The timer tries what failed for good, such as a refusal by policy, once a day again: its owner is mailed each time.
+RETRY_FAILED = timedelta(days=1)
 
 
 async def rotate(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
@@ -43,14 +46,15 @@ async def rotate(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
     current = credential_of(profile, observed, now)
     if current is None:
         raise Refused(Reason("instance", f"'{key}' has no current client secret. Repeat its onboarding."), status=409)
-    if unfinished := await _unfinished(tenant, key):
-        detail = f"Operation {unfinished.id} rotates '{key}' already. Look at it, or replay it."
+    last = await tenant.ledger.newest_of(key, "rotation")
+    if last and not last.finished:
+        detail = f"Operation {last.id} rotates '{key}' already. Look at it, or replay it."
         raise Refused(Reason("instance", detail), status=409)
     compromised = reason == "compromised"
     asked = rotation.Rotation(KeyId(current), "compromised" if compromised else "requested")
-    request = _request(key, observed.application, asked)
+    request = replace(standing(key, observed.application), rotation=asked)
     first = plan(profile, request, observed, tenant.deployment, now).steps
-    return await _open(tenant, request, now, caller=caller.name, steps=first)
+    return await _open(tenant, accepted(new_operation_id(now), "rotation", request, first, now, caller=caller.name))
 
 
 async def tick(tenant: Tenant, now: datetime) -> int:
@@ -74,41 +78,19 @@ async def _open_if_due(tenant: Tenant, key: Key, application: Application, now: 
         return False
     newest = max(ours, key=lambda password: password.starts)
     policy = timedelta(days=profile.oidc.secret.renew_before_days)
-    if not rotation.is_due(newest, policy, now) or await _unfinished(tenant, key):
+    if not rotation.is_due(newest, policy, now):
         return False
-    await _open(tenant, _request(key, application, rotation.Rotation(newest.key_id)), now)
+    last = await tenant.ledger.newest_of(key, "rotation")
+    if last and (not last.finished or (last.state == "failed" and now - last.changed < RETRY_FAILED)):
+        return False
+    request = replace(standing(key, application), rotation=rotation.Rotation(newest.key_id))
+    await _open(tenant, accepted(new_operation_id(now), "rotation", request, (), now))
     return True
 
 
-async def _unfinished(tenant: Tenant, key: Key) -> Operation | None:
-    found = await tenant.ledger.unfinished_of(key)
-    return next((operation for operation in found if operation.kind == "rotation"), None)
-
-
-def _request(key: Key, application: Application, asked: rotation.Rotation) -> Onboarding:
-    owner = owner_from_tags(application.tags)
-    if owner is None:
-        raise Refused(
-            Reason("tenant", f"The application of '{key}' names no owner in its tags. Repeat its onboarding.")
-        )
-    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner, rotation=asked)
-
-
-async def _open(
-    tenant: Tenant, request: Onboarding, now: datetime, *, caller: str | None = None, steps: tuple[Any, ...] = ()
-) -> Operation:
-    operation = Operation(
-        id=new_operation_id(now),
-        kind="rotation",
-        key=request.key,
-        request=to_json(request),
-        state="accepted",
-        created=now,
-        changed=now,
-        not_before=now,
-        caller=caller,
-    )
-    operation = await tenant.ledger.add_operation(planned(operation, steps, now))
+async def _open(tenant: Tenant, operation: Operation) -> Operation:
+    """Write the operation, then send its message; between the two the sweep takes it up."""
+    operation = await tenant.ledger.add_operation(operation)
     await tenant.queues.send(operation.queue, operation.id)
     return operation
 

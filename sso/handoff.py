@@ -116,7 +116,7 @@ class Page:
     code_mailed: datetime | None
     etag: str | None = None  # of the ledger row
     collected: datetime | None = None  # kept when the page locks or lapses later: what was shown is known
-    reminded: datetime | None = None  # when the link was last mailed again, because nobody had acknowledged
+    reminded: datetime | None = None  # when the last reminder was made of it, because nobody had acknowledged
     warned: datetime | None = None  # when the owner was warned that the old secret ends unreplaced
     lock_told: datetime | None = None  # when the owner was told that wrong codes locked it
 
@@ -371,9 +371,15 @@ def with_code(page: Page, code: str, salt: str, now: datetime) -> Page:
 
 
 def as_reminder(page: Page, token: str, valid_days: int, now: datetime) -> Page:
-    """The same page under a new link and with new time; its code stays the one that was told."""
-    fresh = replace(page, token_hash=token_hash_of(token), changed=now, reminded=now, etag=None)
-    return replace(fresh, valid_until=now + timedelta(days=valid_days))
+    """The same page under a new link, whose mail is still to be sent, and with new time; its code stays as told."""
+    return replace(with_link(page, token, now), reminded=now, valid_until=now + timedelta(days=valid_days))
+
+
+def next_reminder(page: Page, profile: Profile) -> datetime:
+    """When the link is mailed again unless somebody acknowledges before: at the latest when the last one ends."""
+    credential = profile.oidc.secret if isinstance(profile, OidcProfile) else profile.saml.certificate
+    days = min(credential.remind_days, profile.handoff.valid_days)
+    return (page.link_mailed or page.created) + timedelta(days=days)
 
 
 def closed(page: Page, now: datetime) -> Page:

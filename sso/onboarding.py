@@ -14,7 +14,16 @@ from functools import cached_property
 
 from sso import freeze, rollover, rotation, steps
 from sso.assignment import choose_role
-from sso.handoff import Handoff, IdentityProvider, Page, facts_of, handoff_of, secret_is_spent, state_at
+from sso.handoff import (
+    Handoff,
+    IdentityProvider,
+    Page,
+    facts_of,
+    handoff_of,
+    next_reminder,
+    secret_is_spent,
+    state_at,
+)
 from sso.model import (
     ADOPTED_TAG,
     MANAGED_TAG,
@@ -55,8 +64,12 @@ def plan(
     *,
     queued: frozenset[str] = frozenset(),
     operation: str | None = None,
+    handed_off: bool = False,
 ) -> Plan:
-    """The steps that are missing; `queued` are principals whose grants are already on their way."""
+    """The steps that are missing; `queued` are principals whose grants are already on their way.
+
+    Of what is `handed_off` already nothing is written again weeks later: only reminders are left.
+    """
     first: tuple[Step, ...] = ()
     if observed.application is None and observed.adoptable:
         offered = observed.adoptable
@@ -66,6 +79,8 @@ def plan(
         )
         first, observed = (adopt,), replace(observed, application=adopt.application)
     planner = _Planner(profile, request, observed, deployment, now, operation)
+    if handed_off:
+        return Plan(tuple(planner.succeed()), pause=planner.pause())
     differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
     notes = (*differences, *planner.unmanaged())
     missing, held_up = freeze.hold_up((*first, *planner.steps(queued)), planner.freeze_over(), planner.ends(), now)
@@ -120,7 +135,7 @@ class _Planner:
             yield from self._certificate(self.profile)
         yield from self._assign(queued)
         yield from self._tell()
-        yield from self._succeed()
+        yield from self.succeed()
 
     # What exists
 
@@ -282,25 +297,27 @@ class _Planner:
     # Succession
 
     def succession(self) -> rotation.Succession | None:
-        """The secret that is succeeded beside the one that was handed over; None until that has happened."""
+        """What was handed over, beside what it succeeds; None until that has happened."""
         page, asked = self._live_page(), self.request.rotation
-        mailed = (page.reminded or page.link_mailed) if page else None
-        if asked is None or page is None or mailed is None or isinstance(self.profile, SamlProfile):
+        if page is None or page.link_mailed is None:
+            return None
+        mine = page.operation == self.operation
+        if asked is None and not mine:
             return None
         passwords = self.application.passwords if self.application else ()
-        policy = self.profile.oidc.secret
+        overlap = self.profile.oidc.secret.overlap_days if isinstance(self.profile, OidcProfile) else 0
         return rotation.Succession(
-            old=next((p for p in passwords if p.key_id == asked.succeeds), None),
-            compromised=asked.reason == "compromised",
-            told=mailed,
+            old=next((p for p in passwords if asked and p.key_id == asked.succeeds), None),
+            compromised=asked is not None and asked.reason == "compromised",
+            remind_at=next_reminder(page, self.profile) if mine else None,
             warned=page.warned is not None,
             acknowledged=self.observed.acknowledged(page.credential),
-            overlap=timedelta(days=policy.overlap_days),
-            remind_every=timedelta(days=policy.remind_days),
+            overlap=timedelta(days=overlap),
             now=self.now,
         )
 
-    def _succeed(self) -> Iterator[Step]:
+    def succeed(self) -> Iterator[Step]:
+        """What follows the hand-off: reminders, a warning, the end of what was succeeded."""
         succession = self.succession()
         if succession is None:
             return
@@ -337,7 +354,7 @@ class _Planner:
         return next((p.ends for p in passwords if asked and p.key_id == asked.succeeds), None)
 
     def pause(self) -> Pause | None:
-        """What a rotation waits for once its plan is empty; None where it waits for nothing."""
+        """What is waited for once the plan is empty; None where it is nothing."""
         succession = self.succession()
         if succession is None:
             return None
@@ -359,7 +376,9 @@ class _Planner:
             return None
         if self.observed.acknowledged(told.credential):
             told = replace(told, owner=page.owner)  # a new owner alone is no news to a vendor that is set up
-        return page if page.facts == facts_of(told) and state_at(page, self.now) in LIVE else None
+        # The operation whose page has lapsed renews it by its reminder.
+        live = LIVE | {"lapsed"} if page.operation == self.operation else LIVE
+        return page if page.facts == facts_of(told) and state_at(page, self.now) in live else None
 
     def block(self) -> Block | None:
         missing = [

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sso.assignment import Batch
 from sso.errors import Reason
 from sso.model import Key, OperationId
+from sso.request import Onboarding, to_json
 from sso.steps import Step
 
 Kind = Literal["onboarding", "assignment", "rotation", "offboarding", "hr_event", "reconcile"]
@@ -69,6 +70,32 @@ class Operation:
     def finished(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self.state not in UNFINISHED
+
+
+def accepted(
+    operation: OperationId,
+    kind: Kind,
+    request: Onboarding,
+    steps: tuple[Step, ...],
+    now: datetime,
+    *,
+    caller: str | None = None,
+) -> Operation:
+    """A request as the operation that will carry it out, with the steps that are planned now."""
+    return Operation(
+        id=operation,
+        kind=kind,
+        key=request.key,
+        request=to_json(request),
+        state="accepted",
+        created=now,
+        changed=now,
+        not_before=now,
+        ticket=request.ticket,
+        requested_by=request.requested_by,
+        caller=caller,
+        steps=tuple(StepRecord(step.name, step.sentence, step.affects, "planned") for step in steps),
+    )
 
 
 def planned(operation: Operation, steps: tuple[Step, ...], now: datetime) -> Operation:

@@ -11,8 +11,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sso.errors import Reason
-from sso.model import Key, ObjectId, Principal, instance_name
+from sso.errors import Reason, Refused
+from sso.model import (
+    Application,
+    Key,
+    ObjectId,
+    Principal,
+    instance_name,
+    owner_from_tags,
+    parameters_from_tags,
+)
 from sso.rotation import Rotation
 from vendors.catalog import Catalog, UnknownVendorError
 from vendors.fields import unprintable
@@ -71,6 +79,14 @@ def to_json(request: Onboarding) -> dict[str, Any]:
 def from_json(kept: Mapping[str, Any]) -> Onboarding:
     """Read a request back from an operation's row."""
     return _ONBOARDING.validate_python(kept)
+
+
+def standing(key: Key, application: Application | None) -> Onboarding:
+    """What an application's own tags say was asked for; raises `Refused` (404) where there is none."""
+    owner = owner_from_tags(application.tags) if application else None
+    if application is None or owner is None:
+        raise Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)
+    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
 
 
 class _Reader:

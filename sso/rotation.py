@@ -126,13 +126,12 @@ def next_step(facts: SecretFacts) -> SecretStep:
 class Succession:
     """A current secret that was handed over, and the one it succeeds."""
 
-    old: PasswordCredential | None  # None: removed
+    old: PasswordCredential | None  # None: removed, or the first secret succeeds none
     compromised: bool
-    told: datetime  # when the hand-off, or its last reminder, was mailed
+    remind_at: datetime | None  # None: another operation's page was mailed last, and that one reminds
     warned: bool  # whether the owner was warned of the old one's end
     acknowledged: datetime | None
     overlap: timedelta
-    remind_every: timedelta
     now: datetime
 
 
@@ -147,6 +146,7 @@ class SuccessionStep(Enum):
     WAIT_VENDOR = "wait for the vendor"
 
 
+LOOK_AGAIN = timedelta(days=1)  # at what another operation reminds of
 WARN_BEFORE = timedelta(days=14)  # of the old secret's natural end, while its successor is not acknowledged
 
 SUCCESSION_TABLE: tuple[tuple[str, Callable[[Succession], bool], SuccessionStep], ...] = (
@@ -177,7 +177,7 @@ SUCCESSION_TABLE: tuple[tuple[str, Callable[[Succession], bool], SuccessionStep]
     ),
     (
         "Nobody has acknowledged, and the last mail is older than the interval of reminders.",
-        lambda s: s.now >= s.told + s.remind_every,
+        lambda s: s.remind_at is not None and s.now >= s.remind_at,
         SuccessionStep.REMIND,
     ),
     ("Nobody has acknowledged: the old secret stays to its natural end.", lambda _: True, SuccessionStep.WAIT_VENDOR),
@@ -193,7 +193,7 @@ def wake(succession: Succession) -> datetime:
     """When a succession that waits has something to do again."""
     if succession.acknowledged:
         return succession.acknowledged + succession.overlap
-    remind = succession.told + succession.remind_every
+    remind = succession.remind_at or succession.now + LOOK_AGAIN
     if succession.old and not succession.warned:
         return min(remind, max(succession.old.ends - WARN_BEFORE, succession.now))
     return remind

@@ -131,7 +131,7 @@ class SecretPolicy(Table):
         int, Field(ge=0, le=365, description="Days that the old secret stays after its successor was acknowledged.")
     ] = 14
     remind_days: Annotated[
-        int, Field(ge=1, le=90, description="Days between reminders while a successor is not acknowledged.")
+        int, Field(ge=1, le=90, description="Days between reminders while a hand-off is not acknowledged.")
     ] = 7
 
 
@@ -144,6 +144,9 @@ class CertificatePolicy(Table):
         int,
         Field(ge=1, le=1095, description="Days from adding to the end; Entra allows three years."),
     ] = 1095
+    remind_days: Annotated[
+        int, Field(ge=1, le=90, description="Days between reminders while a hand-off is not acknowledged.")
+    ] = 7
 
 
 class Oidc(Table):

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from clients.ledger.table import FAR, Table, etag_of, read, row_of
 from sso.assignment import Batch
 from sso.model import Key, OperationId
-from sso.operation import Operation, State
+from sso.operation import Kind, Operation, State
 
 PAGE_OF_OPERATIONS = 50
 
@@ -88,6 +88,14 @@ class OperationRows(Table):
         query = "PartitionKey eq 'operation' and state eq 'failed' and changed ge @since"
         async for row in self._query(query, {"since": moment.astimezone(UTC).isoformat()}):
             yield read(_OPERATION, row)
+
+    async def newest_of(self, key: Key, kind: Kind) -> Operation | None:
+        """The newest operation of one kind of a key, finished or not."""
+        async for row in self._query("PartitionKey eq 'operation' and key eq @key", {"key": key.row}):
+            operation: Operation = read(_OPERATION, row)
+            if operation.kind == kind:
+                return replace(operation, etag=etag_of(row))
+        return None
 
     async def waiting(self) -> dict[str, str]:
         """What the newest unfinished operation of each key waits for."""

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from clients.ledger import Changed
 from clients.tenant.parts import RACES, READ_PAUSE, Parts
 from sso.errors import NotReady
+from sso.handoff import next_reminder
 from sso.model import OperationId
 from sso.operation import Operation
 from sso.operation import settle as decide
@@ -32,13 +33,15 @@ async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Ope
         said = None
         if page and page.credential:
             said = await parts.ledger.acknowledgement(operation.key, page.credential)
+        profile = parts.catalog.load(operation.key.vendor)
+        reminder = next_reminder(page, profile) if page else now
         settled = decide(
             operation,
             await parts.ledger.batches(operation_id),
             acknowledged=said is not None,
-            whom=parts.catalog.load(operation.key.vendor).handoff.contact or "the owner",
-            # To the page's end; after it, once a day.
-            until=max(page.valid_until if page else now, now + timedelta(days=1)),
+            whom=profile.handoff.contact or "the owner",
+            # Where nobody is to be reminded, because the page is locked or another operation's, once a day.
+            until=reminder if reminder > now else now + timedelta(days=1),
             now=now,
         )
         if settled == operation:

@@ -57,8 +57,24 @@ async def mail_handoff(parts: Parts, work: Work, now: datetime) -> Observed:
         await prove_certificate(parts, work)
     token = token_from(secrets.token_bytes(32))
     older = work.observed.page
-    resumed = older and older.facts == facts_of(told) and older.state == "open" and older.link_mailed is None
+    # The row of a page stands before its mail: one whose mail was cut goes on under another link.
+    resumed = older and older.facts == facts_of(told) and older.state in {"open", "collected"} and not older.link_mailed
     page = with_link(older, token, now) if older and resumed else new_page(told, work.operation.id, token, now)
+    return await _mail_link(parts, work, told, page, token, now)
+
+
+async def remind(parts: Parts, work: Work, now: datetime) -> Observed:
+    """Mail the hand-off again with a new link and new time; the code stays the one that was told."""
+    told, older = _told(parts, work, now), work.observed.page
+    if older is None:
+        msg = f"The page of {work.request.key} cannot be read yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    token = token_from(secrets.token_bytes(32))
+    return await _mail_link(parts, work, told, as_reminder(older, token, told.valid_days, now), token, now)
+
+
+async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token: str, now: datetime) -> Observed:
+    """Write the page of a link, close the others, mail the link, and note that the mail was taken."""
     page = await parts.ledger.add_page(page)
     await _close_others(parts, page, now)
     secret = None
@@ -72,6 +88,7 @@ async def mail_handoff(parts: Parts, work: Work, now: datetime) -> Observed:
         valid_until=page.valid_until,
         asked=_asked(work.request),
         secret=secret,
+        reminder=page.reminded is not None,
     )
     await parts.mail(letter)
     return replace(work.observed, page=await _stamp(parts, page, now, link=True))
@@ -102,28 +119,6 @@ async def _owner(parts: Parts, work: Work, owner: ObjectId) -> Principal | None:
     """Whom an object ID names: as this run has read it, else looked up."""
     known = work.observed.owner
     return known if known and known.object_id == owner else await parts.find_principal(owner)
-
-
-async def remind(parts: Parts, work: Work, now: datetime) -> Observed:
-    """Mail the hand-off again with a new link and new time; the code stays the one that was told."""
-    told, older = _told(parts, work, now), work.observed.page
-    if older is None:
-        msg = f"The page of {work.request.key} cannot be read yet."
-        raise NotReady(msg, retry_after=READ_PAUSE)
-    token = token_from(secrets.token_bytes(32))
-    page = await parts.ledger.add_page(as_reminder(older, token, told.valid_days, now))
-    await _close_others(parts, page, now)
-    letter = compose_handoff(
-        told,
-        organisation=parts.organisation,
-        owner=await _owner(parts, work, ObjectId(told.owner)),
-        page_url=page_url(parts.settings.public_url, token),
-        valid_until=page.valid_until,
-        asked=_asked(work.request),
-        reminder=True,
-    )
-    await parts.mail(letter)
-    return replace(work.observed, page=page)
 
 
 async def warn_of_end(parts: Parts, step: steps.WarnOfEnd, work: Work, now: datetime) -> Observed:

@@ -178,7 +178,7 @@ class Paper:
                 return replace(observed, page=replace(page, code_mailed=NOW))
             case steps.Remind():
                 assert observed.page is not None, "the page is there when its holder is reminded"
-                return replace(observed, page=replace(observed.page, reminded=NOW))
+                return replace(observed, page=replace(observed.page, reminded=NOW, link_mailed=NOW))
             case steps.WarnOfEnd():
                 assert observed.page is not None, "the page is there when its owner is warned"
                 return replace(observed, page=replace(observed.page, warned=NOW))

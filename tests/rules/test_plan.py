@@ -385,7 +385,8 @@ def test_page_that_nobody_can_use_is_followed_by_another(state: Any) -> None:
     """A page that is locked, lapsed or replaced leads to a new link and a new code."""
     whole = COMPLETE["thoropass"]
     assert whole.observed.page is not None
-    observed = replace(whole.observed, page=replace(whole.observed.page, state=state))
+    other = replace(whole.observed.page, state=state, operation=OperationId("another"))
+    observed = replace(whole.observed, page=other)
     assert [step.name for step in Paper(whole.profile, whole.wanted, observed).planned()] == [
         "mail_handoff",
         "mail_code",

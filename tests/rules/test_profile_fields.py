@@ -76,6 +76,7 @@ SAML_CHANGES: Mapping[str, Any] = {
     "saml.logout_url": "https://inkwell.example/{Tenant}/bye",
     "saml.relay_state": "https://inkwell.example/{Tenant}/away",
     "saml.certificate.lifetime_days": 366,
+    "saml.certificate.remind_days": None,  # of what follows the hand-off, in test_succession.py
     "handoff.to": {"to": "vendor", "contact": "help@inkwell.example"},
     "handoff.contact": None,  # by handoff.to
     "handoff.code_to": None,  # of the OIDC sample

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sso.model import KeyId, PasswordCredential
 from sso.rotation import (
+    LOOK_AGAIN,
     SECRET_TABLE,
     SUCCESSION_TABLE,
     WARN_BEFORE,
@@ -26,11 +27,10 @@ OLD = PasswordCredential(KeyId("old"), "gatehouse-smarttrace-default 2026-09-01"
 TOLD = Succession(
     old=OLD,
     compromised=False,
-    told=NOW - DAY,
+    remind_at=NOW + DAY,
     warned=False,
     acknowledged=None,
     overlap=14 * DAY,
-    remind_every=7 * DAY,
     now=NOW,
 )
 CASES = {
@@ -41,9 +41,7 @@ CASES = {
     "Nobody has acknowledged, the old secret ends within 14 days, and the owner was not warned.": replace(
         TOLD, old=replace(OLD, ends=NOW + 14 * DAY)
     ),
-    "Nobody has acknowledged, and the last mail is older than the interval of reminders.": replace(
-        TOLD, told=NOW - 7 * DAY
-    ),
+    "Nobody has acknowledged, and the last mail is older than the interval of reminders.": replace(TOLD, remind_at=NOW),
     "Nobody has acknowledged: the old secret stays to its natural end.": TOLD,
 }
 
@@ -69,11 +67,10 @@ successions = st.builds(
     old=st.none()
     | st.builds(PasswordCredential, st.just(KeyId("old")), st.just("x"), st.just(NOW - 400 * DAY), instants),
     compromised=st.just(False),
-    told=instants,
+    remind_at=st.none() | instants,
     warned=st.booleans(),
     acknowledged=st.none() | instants,
     overlap=st.integers(min_value=0, max_value=60).map(lambda days: days * DAY),
-    remind_every=st.integers(min_value=1, max_value=30).map(lambda days: days * DAY),
     now=st.just(NOW),
 )
 
@@ -92,6 +89,8 @@ def test_what_waits_wakes_when_something_is_to_be_done(succession: Succession) -
     if after_handoff(succession) in {SuccessionStep.WAIT_OVERLAP, SuccessionStep.WAIT_VENDOR}:
         then = wake(succession)
         assert then > succession.now
+        if then == succession.now + LOOK_AGAIN:  # another operation's page: it is only looked at
+            return
         assert after_handoff(replace(succession, now=then)) not in {
             SuccessionStep.WAIT_OVERLAP,
             SuccessionStep.WAIT_VENDOR,
