@@ -52,7 +52,8 @@ class Timeline:
     def record(self, fact: Fact) -> "Timeline":
         """With one more fact; those that a newer one leaves no moment are dropped, so that the row stays small."""
         kept: list[Fact] = []
-        for one in sorted({other.order: other for other in (*self.facts, fact)}.values(), key=_newest_first):
+        known = {one.order: one for one in (*self.facts, fact)}
+        for _, one in sorted(known.items(), reverse=True):
             if not kept or one.effective < kept[-1].effective:
                 kept.append(one)
         return Timeline(tuple(kept))
@@ -73,11 +74,6 @@ class Timeline:
             return "planned"
         current = self.at(now)
         return "in force" if current and current.order == fact.order else "superseded"
-
-
-def _newest_first(fact: Fact) -> tuple[float, bool, float, str, str]:
-    time, leaves, effective, kind, said = fact.order
-    return -time.timestamp(), not leaves, -effective.timestamp(), kind, said
 
 
 _FACT = TypeAdapter(Fact)
