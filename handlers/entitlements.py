@@ -14,7 +14,7 @@ from typing import Any
 from clients.entitlements import catalogued
 from clients.tenant import Tenant, people
 from clients.tenant.people import Known
-from sso.access import Cause, Decision, Held, Offered, decide
+from sso.decision import Cause, Decision, Held, Offered, decide
 from sso.entitlement_lint import lint
 from sso.entitlements import AttributeName, Entitlements, EntitlementsError, Person, entitled, parse_entitlements
 from sso.errors import Reason, Refused

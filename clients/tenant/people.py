@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clients.entitlements import read_entitlements
 from clients.graph.together import together
 from clients.tenant.parts import Parts
-from sso.access import Held, Offered
+from sso.decision import Held, Offered
 from sso.entitlements import AttributeName, Entitlements, Person
 from sso.errors import Reason, Refused, TenantError
 from sso.model import AppRoleId, Assigned, Key, ObjectId, Principal

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sso.access import Held, Losing, Offered, decide, still_losing
+from sso.decision import Held, Losing, Offered, decide, still_losing
 from sso.entitlements import Person, attributes_of, entitled, parse_entitlements
 from sso.errors import Refused
 from sso.hr import KINDS, Fact, FactKind, Timeline, fact_from_json, fact_to_json, parse_event

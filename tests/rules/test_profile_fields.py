@@ -58,7 +58,7 @@ OIDC_CHANGES: Mapping[str, Any] = {
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
-    "people.authoritative": None,  # of the entitlements, in test_access.py
+    "people.authoritative": None,  # of the entitlements, in test_decision.py
 }
 SAML_CHANGES: Mapping[str, Any] = {
     "name": "Tintenfass",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sso.access import Cause, Held, Offered, decide, still_losing
+from sso.decision import Cause, Held, Offered, decide, still_losing
 from sso.entitlements import Person, attributes_of, entitled, parse_entitlements
 from sso.model import NO_ROLE, AppRole, AppRoleId, Key, ObjectId, key_of
 

@@ -49,7 +49,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Change:
+class AccessChange:
     """One assignment to make or to take, with its reason."""
 
     key: Key
@@ -63,9 +63,9 @@ class Change:
 class Decision:
     """What must change for one person."""
 
-    grants: tuple[Change, ...] = ()
-    removals: tuple[Change, ...] = ()
-    later: tuple[Change, ...] = ()
+    grants: tuple[AccessChange, ...] = ()
+    removals: tuple[AccessChange, ...] = ()
+    later: tuple[AccessChange, ...] = ()
     notes: tuple[str, ...] = ()  # what stays as it is although a rule or a reader might expect otherwise
 
     @property
@@ -94,8 +94,8 @@ def decide(
     wanted, held = tuple(wanted), tuple(held)
     grants, notes, roles = _granted(wanted, held, offered)
     unclear = {entry.key for entry in wanted} - set(roles)  # wanted with a role that the application does not have
-    removals: list[Change] = []
-    later: list[Change] = []
+    removals: list[AccessChange] = []
+    later: list[AccessChange] = []
     for one in held:
         application = offered.get(one.key)
         if application is None or roles.get(one.key) == one.role_id or one.key in unclear:
@@ -115,7 +115,7 @@ def decide(
 
 def _granted(
     wanted: Iterable[Entitled], held: tuple[Held, ...], offered: Mapping[Key, Offered]
-) -> tuple[list[Change], list[str], dict[Key, AppRoleId]]:
+) -> tuple[list[AccessChange], list[str], dict[Key, AppRoleId]]:
     """What is to be granted, what cannot be, and the role that each application is to be held with."""
     grants, notes, roles = [], [], {}
     holds = {(one.key, one.role_id) for one in held}
@@ -131,14 +131,14 @@ def _granted(
             continue
         roles[entry.key] = role
         if (entry.key, role) not in holds:
-            grants.append(Change(entry.key, role, f"{entry.sentence}."))
+            grants.append(AccessChange(entry.key, role, f"{entry.sentence}."))
     return grants, notes, roles
 
 
-def _taken(one: Held, application: Offered, why: str, until: datetime | None = None) -> Change:
+def _taken(one: Held, application: Offered, why: str, until: datetime | None = None) -> AccessChange:
     label = application.label(one.role_id)
     when = f" on {until:%Y-%m-%d}" if until else ""
-    return Change(one.key, one.role_id, f"Loses {label}{when}: {why}.", one.assignment_id, until)
+    return AccessChange(one.key, one.role_id, f"Loses {label}{when}: {why}.", one.assignment_id, until)
 
 
 def still_losing(decision: Decision, before: Losing | None, since: datetime) -> Losing:
