@@ -358,6 +358,17 @@ async def summary(timer: func.TimerRequest) -> None:
         log.info("mailed the summary")
 
 
+# Events
+
+
+@app.event_grid_trigger("event")
+async def secret_near_expiry(event: func.EventGridEvent) -> None:
+    """Look whether a secret is due that the vault calls near its end; an error lets Event Grid deliver again."""
+    kind = event.type if isinstance(event, func.CloudEvent) else event.event_type
+    if await handlers.rotation.near_expiry(tenant(), kind, event.get_json(), now()):
+        log.info("opened a rotation on an event of the vault")
+
+
 # From the wire and back
 
 

@@ -3,7 +3,7 @@
     partition           row key                          what
     operation           inverted time and a random part  one operation; newest first by itself
     batch:{operation}   0001                             up to 20 principals and what became of each
-    idempotency         hash of header or ticket         which operation a repeat belongs to
+    idempotency         hash of header, ticket or cause  which operation a repeat belongs to
     intent:{key}        call                             a non-idempotent call that may have been made
     page                SHA-256 of the link's token      a hand-off's page
     acknowledgement     key and credential               who said that a credential is in use

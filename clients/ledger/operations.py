@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from clients.ledger.table import FAR, Table, etag_of, read, row_of
+from clients.ledger.table import FAR, Changed, Table, etag_of, read, row_of
 from sso.assignment import Batch
 from sso.model import Key, OperationId
 from sso.operation import Kind, Operation, State
@@ -109,6 +109,15 @@ class OperationRows(Table):
         """The operation that a header or ticket (its `repeat_name`) stands for."""
         row = await self._find("idempotency", name)
         return None if row is None else read(_REPEAT, row)
+
+    async def claim(self, name: str, operation: OperationId, now: datetime) -> OperationId:
+        """Claim that an operation is opened under this name, once; returns the id of the one that was first."""
+        try:
+            await self._insert(row_of("idempotency", name, _REPEAT, Repeat(operation, "", now)))
+        except Changed:
+            first = await self.find_repeat(name)
+            return first.operation if first else operation
+        return operation
 
     async def put_repeat(self, name: str, repeat: Repeat) -> None:
         """Note which operation a header or ticket stands for."""

@@ -67,6 +67,7 @@ async def test_every_function_is_the_one_of_the_design(running_world: World) -> 
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
     assert queues == QUEUES
     assert {name for name, t in triggers.items() if t["type"] == "timerTrigger"} == {"sweep", "find_due", "summary"}
+    assert {name for name, t in triggers.items() if t["type"] == "eventGridTrigger"} == {"secret_near_expiry"}
 
 
 async def test_keys_open_their_own_function_and_no_other(running_world: World) -> None:
