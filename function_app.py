@@ -176,6 +176,19 @@ async def handoff(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(req, "Gatehouse.Operate", story)
 
 
+@app.route("applications/{vendor}/{instance}/assignments", methods=["POST"])
+async def assign(req: func.HttpRequest) -> func.HttpResponse:
+    """Give and take access, or with `?mode=plan` say what that would do."""
+
+    async def story(caller: Caller) -> func.HttpResponse:
+        key, body = key_of(req), body_of(req, BODY_LIMIT)
+        if mode(req) == "plan":
+            return reply(await handlers.assignment.preview(tenant(), key, body, now()))
+        return accepted(await handlers.assignment.accept(tenant(), key, body, caller, now()))
+
+    return await answer(req, "Gatehouse.Operate", story)
+
+
 @app.route("applications/{vendor}/{instance}/rotations", methods=["POST"])
 async def rotate(req: func.HttpRequest) -> func.HttpResponse:
     """Rotate the client secret now; `compromised` retires the old one at once."""
@@ -292,13 +305,16 @@ async def run_rotation(message: func.QueueMessage) -> None:
 
 @app.queue_trigger("message", "assignments", STORAGE)
 async def run_assignment(message: func.QueueMessage) -> None:
-    """Grant one batch."""
+    """Carry out one batch, or cut an operation into its batches."""
     try:
         operation_id, batch = handlers.operations.read_batch_message(message.get_body())
     except ValueError as error:
         await unreadable("assignments", message, str(error))
         return
-    await handlers.assignment.run(tenant(), operation_id, batch, now())
+    if batch is None:
+        await handlers.assignment.start(tenant(), operation_id, now())
+    else:
+        await handlers.assignment.run(tenant(), operation_id, batch, now())
 
 
 @app.queue_trigger("message", "onboardings-poison", STORAGE)

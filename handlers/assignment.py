@@ -1,71 +1,133 @@
-"""Assignment: one message is one batch, and one batch is one Graph `$batch` of up to 20 grants.
+"""Assignment: who gets and who loses access, in batches of up to 20 that several hosts share.
 
-Grants are objects of their own and their repetition is success, so a batch takes no lease: a message that comes twice
-grants nothing twice. What is throttled or not replicated yet is sent again later, what is refused is recorded with its
-reason, and the last batch to be through settles the operation.
+POST .../assignments   check -> plan (?mode=plan)  or  check -> operation -> message
+queue assignments      a message without a batch: write the batches, send a message for each
+                       a message with one: one Graph `$batch`, then settle, or come again later
+
+Assignments are objects of their own and their repetition is success, so a batch takes no lease: a message that comes
+twice changes nothing twice. What is throttled or not replicated yet is sent again later, what is refused is recorded
+with its reason, and the last batch to be through settles the operation.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from clients.ledger import Changed
+from clients.graph.together import together
+from clients.ledger import Changed, new_operation_id
 from clients.tenant import Tenant
-from sso.assignment import Batch
-from sso.errors import NotReady, Reason
-from sso.model import OperationId
+from clients.tenant.accepting import Asked, add_operation, find_repeated
+from clients.tenant.access import members_of_assigned_groups, nested_groups
+from sso import assigning, permissions
+from sso.assignment import OVERDUE, Batch
+from sso.caller import Caller
+from sso.errors import Reason, Refused
+from sso.model import Key, OperationId
+from sso.operation import Operation, opened, wait
 
-ATTEMPTS = 60  # with pauses of 5 to 60 s: well past the ten minutes that replication may take (graph-contract 4)
+PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a grant shows late
+
+
+async def preview(tenant: Tenant, key: Key, body: object, now: datetime) -> Mapping[str, Any]:
+    """Check a request and say what it would do; nothing is written. Raises `Refused` with every reason."""
+    plan = await _checked(tenant, key, body, now)
+    return {
+        "steps": [{"step": s.step, "sentence": s.sentence, "affects": s.affects} for s in plan.steps],
+        "notes": list(plan.notes),
+    }
+
+
+async def accept(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
+    """Check a request, write its operation and send its message; raises `Refused` with every reason.
+
+    A repeat, by the header or by an unfinished operation of the same ticket, answers with that operation.
+    """
+    ticket = body.get("ticket") if isinstance(body, dict) else None
+    asked = Asked.of("assignment", caller, body, ticket if isinstance(ticket, str) else None, str(key))
+    if repeated := await find_repeated(tenant, asked, now):
+        return repeated
+    plan = await _checked(tenant, key, body, now)
+    operation = opened(
+        new_operation_id(now), "assignment", key, assigning.to_json(plan.request), now, caller=caller.name
+    )
+    request = plan.request
+    operation = replace(operation, ticket=request.ticket, requested_by=request.requested_by, steps=plan.steps)
+    return await add_operation(tenant, operation, asked, now)
+
+
+async def _checked(tenant: Tenant, key: Key, body: object, now: datetime) -> assigning.AccessPlan:
+    profile = tenant.profile(key.vendor)
+    draft, reasons = assigning.parse(body)
+    if reasons:
+        raise Refused(*reasons)
+    (_, _, hits), observed = await together(
+        tenant.graph.principals([], [], [*draft.add, *draft.remove]), tenant.observe(key, profile, now)
+    )
+    found = [hits[text][0] for text in draft.add if len(hits[text]) == 1]
+    groups = [principal.object_id for principal in found if principal.kind == "group"]
+    held = await tenant.graph.assignments_held([(p.kind, p.object_id, None) for p in found])
+    facts = assigning.Facts(
+        observed=observed,
+        hits=hits,
+        held={principal.object_id: len(holds) for principal, holds in zip(found, held, strict=True)},
+        nested=await nested_groups(tenant, groups),
+        members=await members_of_assigned_groups(tenant, observed) if draft.remove else {},
+    )
+    return assigning.plan(key, profile, draft, facts)
+
+
+async def start(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
+    """Cut an operation into batches and send their messages; where that was done, send again what was lost."""
+    operation = await tenant.ledger.find_operation(operation_id)
+    if operation is None or operation.finished or operation.kind != "assignment":
+        return
+    roles = (await tenant.graph.identity()).roles
+    if not permissions.has(permissions.ASSIGNMENTS, roles):
+        reasons = (Reason("tenant", permissions.where_to_grant([permissions.ASSIGNMENTS])),)
+        waiting = wait(operation, "permission", "the operators", now, now + PERMISSION_PAUSE)
+        await _write(tenant, replace(waiting, reasons=reasons))
+        return
+    request = assigning.from_json(operation.request)
+    await tenant.open_batches(operation.id, request.changes, now)
+    # What was cut already is sent again only where its own message must be lost.
+    overdue = OVERDUE * tenant.settings.wait_scale if operation.state == "running" else timedelta(0)
+    last = await tenant.send_batches(operation.id, now, overdue=overdue)
+    cut = replace(request, changes=())  # they stand in the batches now
+    running = replace(operation, state="running", waiting_for=None, reasons=(), handed_off=True, not_before=last)
+    written = await _write(tenant, replace(running, request=assigning.to_json(cut), changed=now))
+    if written and not await tenant.ledger.has_open_batches(operation.id):
+        await tenant.settle(operation.id, now)
+
+
+async def _write(tenant: Tenant, operation: Operation) -> bool:
+    """Write an operation unless it has changed meanwhile: then the sweep or its batches carry it on."""
+    try:
+        await tenant.ledger.replace_operation(operation)
+    except Changed:
+        return False
+    return True
 
 
 async def run(tenant: Tenant, operation_id: OperationId, number: int, now: datetime) -> None:
-    """Grant what is open in one batch; an unknown or finished batch is none."""
-    batch = next((b for b in await tenant.ledger.batches(operation_id) if b.number == number), None)
-    if batch is None:
+    """Carry out what is open in one batch; an unknown or finished batch is none."""
+    batch, scale = await tenant.ledger.find_batch(operation_id, number), tenant.settings.wait_scale
+    if batch is None or batch.is_early(now, scale):
         return
-    delay = 0.0
     if batch.open:
-        outcomes = await _grant(tenant, batch)
-        if isinstance(outcomes, NotReady):
-            batch, delay = replace(batch, attempts=batch.attempts + 1), outcomes.retry_after
-        else:
-            batch, delay = _recorded(batch, outcomes)
+        batch, delay = batch.took(await tenant.carry_out(batch))
         try:
-            batch = await tenant.ledger.put_batch(operation_id, batch)
+            await _come_again(tenant, operation_id, batch, delay * scale, now)
         except Changed:
-            # Another delivery of the same message recorded the same grants; what it left open comes again.
+            # Another delivery of the same message recorded the same changes; what it left open comes again.
             return
-    if batch.open:
-        await tenant.queues.send(
-            "assignments", operation_id, batch=number, delay=max(delay, 1.0) * tenant.settings.wait_scale
-        )
-    else:
+    if not batch.open and not await tenant.ledger.has_open_batches(operation_id):
         await tenant.settle(operation_id, now)
 
 
-Outcome = NotReady | Reason | None
-
-
-async def _grant(tenant: Tenant, batch: Batch) -> list[Outcome] | NotReady:
-    """Per open grant: None where it holds now, why not otherwise; or why the whole batch has no answer."""
-    principals = [grant.principal_id for grant in batch.open]
-    try:
-        answers = await tenant.graph.assign(batch.service_principal_id, batch.role_id, principals)
-    except NotReady as error:
-        return error
-    return [answer if isinstance(answer, NotReady) or answer is None else answer.reasons[0] for answer in answers]
-
-
-def _recorded(batch: Batch, outcomes: list[Outcome]) -> tuple[Batch, float]:
-    """The batch with its outcomes, and how long what is open should wait."""
-    delay = 0.0
-    last = batch.attempts + 1 >= ATTEMPTS
-    for grant, outcome in zip(batch.open, outcomes, strict=True):
-        if outcome is None:
-            batch = batch.record(grant, "assigned")
-        elif isinstance(outcome, Reason):
-            batch = batch.record(grant, "refused", outcome.detail)
-        elif last and outcome.waiting_for == "replication":
-            batch = batch.record(grant, "refused", outcome.reasons[0].detail)
-        else:
-            delay = max(delay, outcome.retry_after)
-    return replace(batch, attempts=batch.attempts + 1), delay
+async def _come_again(tenant: Tenant, operation_id: OperationId, batch: Batch, delay: float, now: datetime) -> None:
+    """Record a batch and, where anything is left open, send its message again after a while."""
+    pause = max(delay, tenant.settings.wait_scale)
+    await tenant.ledger.put_batch(operation_id, replace(batch, not_before=now + timedelta(seconds=pause)))
+    if batch.open:
+        await tenant.queues.send("assignments", operation_id, batch=batch.number, delay=pause)

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from clients.graph.together import together
-from clients.ledger import Changed, Repeat, body_hash, new_operation_id, repeat_name
+from clients.ledger import Changed, new_operation_id
 from clients.tenant import Tenant
+from clients.tenant.accepting import Asked, add_operation, find_repeated
 from sso import check as checks
 from sso import request as requests
 from sso.caller import Caller
@@ -20,7 +21,7 @@ from sso.errors import Reason, Refused
 from sso.model import Key
 from sso.observed import Observed
 from sso.onboarding import plan
-from sso.operation import IDEMPOTENCY, Operation, accepted
+from sso.operation import Operation, accepted
 from sso.request import Draft, Onboarding
 from sso.steps import Plan
 from vendors.profile import Profile
@@ -37,24 +38,24 @@ async def accept(tenant: Tenant, body: object, caller: Caller, now: datetime) ->
 
     A repeat, by the header or by an unfinished operation of the same ticket, answers with that operation.
     """
-    ticket = _ticket_name(body)
-    if repeated := await _repeated(tenant, caller, ticket, body, now):
+    asked = _asked(caller, body)
+    if repeated := await find_repeated(tenant, asked, now):
         return repeated
     profile, request, observed = await _checked(tenant, body, now)
     first = plan(profile, request, observed, tenant.deployment, now)
-    return await _open(tenant, request, first, caller, ticket, body, now)
+    return await _open(tenant, request, first, caller, asked, now)
 
 
 async def hand_off_again(tenant: Tenant, key: Key, caller: Caller, now: datetime) -> Operation:
     """Issue a new hand-off of an application that is there; a secret that was collected in vain is replaced first."""
-    name = {"handoff": str(key)}
-    if repeated := await _repeated(tenant, caller, None, name, now):
+    asked = Asked.of("onboarding", caller, {"handoff": str(key)})
+    if repeated := await find_repeated(tenant, asked, now):
         return repeated
     profile = tenant.profile(key.vendor)
     observed = await tenant.observe(key, profile, now)
     request = replace(requests.standing(key, observed.application), hand_off_again=True)
     first = plan(profile, request, observed, tenant.deployment, now)
-    return await _open(tenant, request, first, caller, None, name, now)
+    return await _open(tenant, request, first, caller, asked, now)
 
 
 async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
@@ -86,7 +87,7 @@ async def supply(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
     if reasons := checks.check_addresses(profile, request.parameters):
         raise Refused(*reasons)
     first = plan(profile, request, observed, tenant.deployment, now)
-    return await _open(tenant, request, first, caller, None, body, now)
+    return await _open(tenant, request, first, caller, Asked.of("onboarding", caller, body), now)
 
 
 async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile, Onboarding, Observed]:
@@ -122,49 +123,18 @@ async def _observed(tenant: Tenant, draft: Draft, now: datetime) -> Observed | N
     return Observed(draft.key) if draft.key else None
 
 
-def _ticket_name(body: object) -> str | None:
-    """Under which name a ticket's operation is noted: kind, ticket and key."""
-    if not isinstance(body, dict) or not isinstance(body.get("ticket"), str):
-        return None
-    return repeat_name("onboarding", body["ticket"], f"{body.get('vendor')}/{body.get('instance', 'default')}")
-
-
-def _header_name(caller: Caller) -> str | None:
-    return repeat_name("header", caller.idempotency_key) if caller.idempotency_key else None
-
-
-async def _repeated(
-    tenant: Tenant, caller: Caller, ticket: str | None, body: object, now: datetime
-) -> Operation | None:
-    """The operation that this request repeats; raises `Refused` (409) where the body is another one."""
-    for name, what in ((_header_name(caller), "Idempotency-Key"), (ticket, "ticket")):
-        found = await tenant.ledger.find_repeat(name) if name else None
-        operation = await tenant.ledger.find_operation(found.operation) if found else None
-        if found is None or operation is None:
-            continue
-        expired = now - found.at > IDEMPOTENCY if what == "Idempotency-Key" else operation.finished
-        if expired:
-            continue
-        if found.body_hash != body_hash(body):
-            detail = f"Operation {operation.id} has this {what} and another body. Use another {what}, or the same body."
-            raise Refused(Reason(what, detail), status=409)
-        if not operation.finished:
-            await tenant.queues.send(operation.queue, operation.id)
-        return operation
-    return None
+def _asked(caller: Caller, body: object) -> Asked:
+    """By which names a repeat of this onboarding is known: its ticket counts for its vendor and instance."""
+    given = body if isinstance(body, dict) else {}
+    ticket = given.get("ticket") if isinstance(given.get("ticket"), str) else None
+    return Asked.of("onboarding", caller, body, ticket, f"{given.get('vendor')}/{given.get('instance', 'default')}")
 
 
 async def _open(
-    tenant: Tenant, request: Onboarding, first: Plan, caller: Caller, ticket: str | None, body: object, now: datetime
+    tenant: Tenant, request: Onboarding, first: Plan, caller: Caller, asked: Asked, now: datetime
 ) -> Operation:
-    """Write the operation, then send its message; between the two the sweep takes it up."""
     operation = accepted(new_operation_id(now), "onboarding", request, first.steps, now, caller=caller.name)
-    repeat = Repeat(operation.id, body_hash(body), now)
-    operation = await tenant.ledger.add_operation(operation)
-    for name in filter(None, (_header_name(caller), ticket)):
-        await tenant.ledger.put_repeat(name, repeat)
-    await tenant.queues.send(operation.queue, operation.id)
-    return operation
+    return await add_operation(tenant, operation, asked, now)
 
 
 def steps_of(found: Plan) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from clients.ledger import Changed
 from clients.tenant import Tenant, Work
 from sso import permissions
+from sso.assignment import OVERDUE
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.handoff import IdentityProvider, admin_consent_url
 from sso.letters import Asked, compose_consent_needed, compose_operation_failed
@@ -54,7 +55,7 @@ async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
 
 async def _settled(tenant: Tenant, operation: Operation, now: datetime) -> Operation | None:
     """Move what is handed off to where batches and acknowledgement are; returned where there is somebody to remind."""
-    await tenant.send_batches(operation.id)
+    await tenant.send_batches(operation.id, now, overdue=OVERDUE * tenant.settings.wait_scale)
     await tenant.settle(operation.id, now)
     if operation.not_before > now:
         return None
@@ -100,7 +101,7 @@ class _Run:
         began = renewed = self.now
         observed = await self._observe()
         batches = await tenant.ledger.batches(self.operation.id)
-        queued = frozenset(grant.principal_id for batch in batches for grant in batch.grants)
+        queued = frozenset(change.principal_id for batch in batches for change in batch.changes)
         while True:
             rest = self._plan(observed, queued)
             if not self.operation.handed_off:

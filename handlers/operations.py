@@ -12,7 +12,7 @@ from clients.tenant import Tenant
 from sso.errors import GatehouseError, NotReady, Reason, Refused
 from sso.letters import compose_operation_failed
 from sso.model import OperationId
-from sso.operation import Operation, State, fail
+from sso.operation import Operation, State, fail, replayed
 from vendors.slug import parse_slug
 
 _log = logging.getLogger(__name__)
@@ -60,15 +60,16 @@ async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
         handed_off=False,
         not_before=now,
         changed=now,
-        steps=tuple(step for step in operation.steps if step.state == "done"),
+        steps=replayed(operation),
     )
-    await _reopen_batches(tenant, operation.id)
+    await _reopen_batches(tenant, operation.id, now)
     try:
         operation = await tenant.ledger.replace_operation(again)
     except Changed:
         raise Refused(Reason("operation", "The operation has just changed; look at it again."), status=409) from None
     await tenant.queues.send(operation.queue, operation.id)
-    await tenant.send_batches(operation.id)
+    if operation.kind != "assignment":  # whose own message sends those of its batches
+        await tenant.send_batches(operation.id, now)
     return operation
 
 
@@ -88,12 +89,12 @@ async def release(tenant: Tenant, operation_id: str) -> Operation:
     return operation
 
 
-async def _reopen_batches(tenant: Tenant, operation_id: OperationId) -> None:
-    """Let the principals that were refused be granted once more: the plan leaves to the batches what stands in them."""
+async def _reopen_batches(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
+    """Let what was refused be tried once more: the plan leaves to the batches what stands in them."""
     for batch in await tenant.ledger.batches(operation_id):
-        if any(grant.state == "refused" for grant in batch.grants):
+        if any(change.state == "refused" for change in batch.changes):
             with contextlib.suppress(Changed):  # its own message is at it
-                await tenant.ledger.put_batch(operation_id, batch.reopened())
+                await tenant.ledger.put_batch(operation_id, batch.reopened(now))
 
 
 async def sweep(tenant: Tenant, now: datetime) -> int:
@@ -121,12 +122,12 @@ def read_message(message: bytes) -> OperationId:
     return OperationId(operation)
 
 
-def read_batch_message(message: bytes) -> tuple[OperationId, int]:
-    """Read which batch of which operation a message names; raises `ValueError`."""
+def read_batch_message(message: bytes) -> tuple[OperationId, int | None]:
+    """Read which operation a message names, and which batch of it, if any; raises `ValueError`."""
     batch = _object(message).get("batch")
-    if not isinstance(batch, int):
-        msg = "the message names no batch"
-        raise ValueError(msg)  # noqa: TRY004  # it is the message that is wrong, not a caller's type
+    if batch is not None and not isinstance(batch, int):
+        msg = "the message names a batch that is no number"
+        raise ValueError(msg)  # it is the message that is wrong, not a caller's type
     return read_message(message), batch
 
 

@@ -34,6 +34,8 @@ SPECIAL_GROUPS = (
     ("Project Phoenix", "project-phoenix", False, True),
     ("Project Phoenix", "project-phoenix-2", False, True),
     ("Identity Team", "identity-team", True, True),
+    # The group Sales is a member of it: whoever belongs to Sales alone gets nothing that it is assigned to.
+    ("Field Organisation", "field", False, True),
 )
 
 
@@ -146,6 +148,7 @@ def _add_groups(directory: Directory) -> None:
             "project-phoenix": {user["id"] for user in employees[10:20]},
             "project-phoenix-2": {user["id"] for user in employees[30:35]},
             "identity-team": {directory.fixed_id("user", "app-owner")},
+            "field": {directory.fixed_id("group", "sales"), employees[40]["id"]},
         }[nickname]
         _add_group(
             directory, display_name, nickname, members, mail_enabled=mail_enabled, security_enabled=security_enabled

@@ -1,52 +1,127 @@
-"""Who gets which role: the order in which a role is chosen, and how a batch of principals ends."""
+"""Who gets and who loses which role: the order in which a role is chosen, and how a batch of changes ends."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
-from sso.errors import Reason, Refused
+from sso.errors import NotReady, Reason, Refused
 from sso.model import NO_ROLE, AppRole, AppRoleId, ObjectId, Principal
 
 BATCH_SIZE = 20  # requests in one Graph $batch (learn.microsoft.com/graph/json-batching)
-GrantState = Literal["queued", "assigned", "refused"]
+# With pauses of 5 to 60 s: well past the ten minutes that replication may take (graph-contract 4).
+ATTEMPTS = 60
+EMPTY_READS = 5  # reads that must find nothing to take away before "already gone" is believed: replicas lag
+# A message that comes earlier than its batch may be carried out is another delivery; clocks differ by less than this.
+MARGIN = timedelta(seconds=5)
+OVERDUE = timedelta(minutes=2)  # after which the message of a batch counts as lost
+NAME_LENGTH = 60  # characters of a name that a row keeps, so that a thousand of them fit
+
+Direction = Literal["grant", "revoke"]
+ChangeState = Literal["queued", "done", "refused"]
+
+
+class NothingFound(NotReady):
+    """A removal found nothing to take away: already gone, or a replica lags."""
+
+    def __init__(self) -> None:
+        """Look again in five seconds."""
+        super().__init__("Nothing to take away was found yet.", retry_after=5.0)
+
+
+# What an attempt came to: None where the change holds now, why it was refused, or why it must be tried again.
+Outcome = NotReady | Reason | None
 
 
 @dataclass(frozen=True)
-class Grant:
-    """One principal of a batch and what became of it."""
+class Change:
+    """One role of one application that a principal gets or loses, and what became of it."""
 
     principal_id: ObjectId
-    kind: str
+    kind: str  # "user" | "group"
     name: str
-    state: GrantState = "queued"
+    service_principal_id: ObjectId
+    role_id: AppRoleId | None  # None, for a revocation: whatever role is held
+    direction: Direction = "grant"
+    state: ChangeState = "queued"
     reason: str | None = None
+    remark: str | None = None  # what stays true once it is done, such as access that comes through a group
+    empty_reads: int = 0
+
+    def after(self, outcome: Outcome, *, last: bool) -> "Change":
+        """The change after an attempt; the last one waits for no replica any more."""
+        if outcome is None:
+            return replace(self, state="done")
+        if isinstance(outcome, Reason):
+            return replace(self, state="refused", reason=outcome.detail)
+        reads = self.empty_reads + 1 if isinstance(outcome, NothingFound) else 0
+        if reads >= EMPTY_READS:
+            return replace(self, state="done")
+        if last and reads == 0 and outcome.waiting_for == "replication":
+            return replace(self, state="refused", reason=outcome.reasons[0].detail)
+        return replace(self, empty_reads=reads)
+
+
+def grant(principal: Principal, service_principal_id: ObjectId, role_id: AppRoleId) -> Change:
+    """A principal gets a role."""
+    return Change(
+        principal.object_id, principal.kind, principal.name[:NAME_LENGTH], service_principal_id, role_id, "grant"
+    )
+
+
+def revoke(
+    principal: Principal, service_principal_id: ObjectId, role_id: AppRoleId | None = None, remark: str | None = None
+) -> Change:
+    """A principal loses one role, or whatever it holds of the application."""
+    name = principal.name[:NAME_LENGTH]
+    return Change(principal.object_id, principal.kind, name, service_principal_id, role_id, "revoke", remark=remark)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Up to 20 principals that get one role of one service principal by one Graph `$batch`."""
+    """Up to 20 changes that are carried out by one Graph `$batch`."""
 
     number: int
-    service_principal_id: ObjectId
-    role_id: AppRoleId
-    grants: tuple[Grant, ...]
+    changes: tuple[Change, ...]
+    not_before: datetime  # when its message is due; a message that comes earlier is another delivery
+    urgent: bool = False  # ahead of the others in the write budget, such as a leaver's
     attempts: int = 0
     etag: str | None = None
 
     @property
-    def open(self) -> tuple[Grant, ...]:
-        """The grants that are neither made nor refused."""
-        return tuple(grant for grant in self.grants if grant.state == "queued")
+    def open(self) -> tuple[Change, ...]:
+        """The changes that are neither made nor refused."""
+        return tuple(change for change in self.changes if change.state == "queued")
 
-    def record(self, grant: Grant, state: GrantState, reason: str | None = None) -> "Batch":
-        """The batch with the outcome of one grant."""
-        done = replace(grant, state=state, reason=reason)
-        return replace(self, grants=tuple(done if g.principal_id == grant.principal_id else g for g in self.grants))
+    @property
+    def writes(self) -> int:
+        """How many writes the next attempt may take: a removal of what was not found is first looked for again."""
+        return sum(change.empty_reads == 0 for change in self.open)
 
-    def reopened(self) -> "Batch":
+    def is_early(self, now: datetime, scale: float) -> bool:
+        """Whether its own message is still under way, so that this one is another delivery of an older one."""
+        return self.not_before - now > MARGIN * scale
+
+    def is_overdue(self, now: datetime, age: timedelta) -> bool:
+        """Whether something is open whose message should have come this long ago."""
+        return bool(self.open) and now - self.not_before >= age
+
+    def took(self, outcomes: Sequence[Outcome]) -> tuple["Batch", float]:
+        """The batch after an attempt at what was open, and the seconds that what is still open should wait."""
+        last = self.attempts + 1 >= ATTEMPTS
+        after = {c: (c.after(outcome, last=last), outcome) for c, outcome in zip(self.open, outcomes, strict=True)}
+        waits = [
+            outcome.retry_after
+            for change, outcome in after.values()
+            if isinstance(outcome, NotReady) and change.state == "queued"
+        ]
+        changes = tuple(after[change][0] if change in after else change for change in self.changes)
+        return replace(self, changes=changes, attempts=self.attempts + 1), max(waits, default=0.0)
+
+    def reopened(self, now: datetime) -> "Batch":
         """The batch with everything that was refused to be tried once more."""
-        again = tuple(replace(g, state="queued", reason=None) if g.state == "refused" else g for g in self.grants)
-        return replace(self, grants=again, attempts=0)
+        again = tuple(replace(c, state="queued", reason=None) if c.state == "refused" else c for c in self.changes)
+        return replace(self, changes=again, attempts=0, not_before=now)
 
 
 def choose_role(roles: Iterable[AppRole], wanted: str | None) -> AppRoleId:
@@ -74,10 +149,28 @@ def choose_role(roles: Iterable[AppRole], wanted: str | None) -> AppRoleId:
     return usable[0].id if usable else NO_ROLE
 
 
-def batches(
-    principals: Iterable[Principal], service_principal_id: ObjectId, role_id: AppRoleId, first: int = 1
-) -> tuple[Batch, ...]:
-    """Split principals into batches, numbered from `first`."""
-    grants = [Grant(p.object_id, p.kind, p.name) for p in principals]
-    chunks = [grants[start : start + BATCH_SIZE] for start in range(0, len(grants), BATCH_SIZE)]
-    return tuple(Batch(first + n, service_principal_id, role_id, tuple(chunk)) for n, chunk in enumerate(chunks))
+def batches(changes: Iterable[Change], now: datetime, *, first: int = 1, urgent: bool = False) -> tuple[Batch, ...]:
+    """Split changes into batches that are due now, numbered from `first`."""
+    every = tuple(changes)
+    chunks = [every[start : start + BATCH_SIZE] for start in range(0, len(every), BATCH_SIZE)]
+    return tuple(Batch(first + n, chunk, now, urgent) for n, chunk in enumerate(chunks))
+
+
+def refusals(batches: Iterable[Batch]) -> tuple[Reason, ...]:
+    """The changes that were refused, each with its reason."""
+    return tuple(
+        Reason("assignments", f"{change.name} ({change.principal_id}): {change.reason}")
+        for batch in batches
+        for change in batch.changes
+        if change.state == "refused"
+    )
+
+
+def remarks(batches: Iterable[Batch]) -> tuple[Reason, ...]:
+    """What stays true of changes that were made."""
+    return tuple(
+        Reason("assignments", f"{change.name} ({change.principal_id}) {change.remark}")
+        for batch in batches
+        for change in batch.changes
+        if change.state == "done" and change.remark
+    )

@@ -293,6 +293,9 @@ class AppRoleAssignment:
     id: str
     principal_id: ObjectId
     role_id: AppRoleId
+    service_principal_id: ObjectId
+    principal_kind: str = "user"  # "user" | "group" | "serviceprincipal"
+    principal_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sso.assignment import Batch
+from sso.assignment import Batch, Direction, refusals, remarks
 from sso.errors import Reason
 from sso.model import Key, OperationId
 from sso.request import Onboarding, to_json
@@ -14,10 +14,15 @@ from sso.steps import Step
 Kind = Literal["onboarding", "assignment", "rotation", "offboarding", "hr_event", "reconcile"]
 State = Literal["accepted", "running", "waiting", "done", "failed"]
 What = Literal["replication", "throttling", "permission", "consent", "parameters", "acknowledgement", "time", "release"]
-QueueName = Literal["onboardings", "rotations"]
+QueueName = Literal["onboardings", "assignments", "rotations"]
 UNFINISHED: frozenset[State] = frozenset({"accepted", "running", "waiting"})
 REPLICATION_LIMIT = timedelta(minutes=30)  # in all, through the queue; then an operator must look
 IDEMPOTENCY = timedelta(hours=24)
+# What an acknowledgement or a last batch means to these they decide by themselves, when their message comes.
+DECIDE_THEMSELVES: frozenset[Kind] = frozenset({"rotation", "hr_event", "reconcile"})
+MOST_REASONS = 500  # in one operation, so that its row holds them
+# The steps of an assignment, by what its batches do.
+DIRECTIONS: Mapping[str, Direction] = {"assign": "grant", "revoke": "revoke"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,13 @@ class Operation:
     @property
     def queue(self) -> QueueName:
         """The queue whose messages carry this operation on."""
-        return "rotations" if self.kind == "rotation" else "onboardings"
+        match self.kind:
+            case "rotation":
+                return "rotations"
+            case "assignment":
+                return "assignments"
+            case _:
+                return "onboardings"
 
     @property
     def finished(self) -> bool:
@@ -82,19 +93,30 @@ def accepted(
     caller: str | None = None,
 ) -> Operation:
     """A request as the operation that will carry it out, with the steps that are planned now."""
+    begun = opened(operation, kind, request.key, to_json(request), now, caller=caller)
+    return planned(replace(begun, ticket=request.ticket, requested_by=request.requested_by), steps, now)
+
+
+def opened(
+    operation: OperationId,
+    kind: Kind,
+    key: Key | None,
+    request: Mapping[str, Any],
+    now: datetime,
+    *,
+    caller: str | None = None,
+) -> Operation:
+    """Any request as an operation that nothing has been done for."""
     return Operation(
         id=operation,
         kind=kind,
-        key=request.key,
-        request=to_json(request),
+        key=key,
+        request=request,
         state="accepted",
         created=now,
         changed=now,
         not_before=now,
-        ticket=request.ticket,
-        requested_by=request.requested_by,
         caller=caller,
-        steps=tuple(StepRecord(step.name, step.sentence, step.affects, "planned") for step in steps),
     )
 
 
@@ -110,6 +132,13 @@ def took(operation: Operation, step: Step, now: datetime) -> Operation:
     done = tuple(record for record in operation.steps if record.state == "done")
     record = StepRecord(step.name, step.sentence, step.affects, "done", now)
     return replace(operation, steps=(*done, record), changed=now)
+
+
+def replayed(operation: Operation) -> tuple[StepRecord, ...]:
+    """The steps of an operation that is run again: what was done; of an assignment, which plans once, the rest too."""
+    if operation.kind == "assignment":
+        return tuple(replace(s, state="planned", at=None) if s.state == "failed" else s for s in operation.steps)
+    return tuple(step for step in operation.steps if step.state == "done")
 
 
 def wait(operation: Operation, what: What, whom: str, now: datetime, until: datetime) -> Operation:
@@ -134,25 +163,34 @@ def fail(operation: Operation, reasons: tuple[Reason, ...], now: datetime) -> Op
 def settle(
     operation: Operation, batches: tuple[Batch, ...], *, acknowledged: bool, whom: str, until: datetime, now: datetime
 ) -> Operation:
-    """Where an onboarding stands once its own run is through.
+    """Where an operation stands once its own run is through.
 
-    It runs until every principal is recorded as assigned or refused, then waits for the acknowledgement of what was
-    handed off, then is done.
+    It runs until every change of its batches is recorded as made or refused. An assignment has then ended; an
+    onboarding waits for the acknowledgement of what was handed off, then is done.
     """
     if operation.finished or not operation.handed_off:
         return operation
     if any(batch.open for batch in batches):
         return replace(operation, state="running", waiting_for=None, changed=now)
+    if operation.kind == "assignment":
+        return _carried_out(operation, batches, now)
     if acknowledged:
         return replace(operation, state="done", waiting_for=None, changed=now, reasons=refusals(batches))
     return replace(wait(operation, "acknowledgement", whom, now, until), reasons=refusals(batches))
 
 
-def refusals(batches: tuple[Batch, ...]) -> tuple[Reason, ...]:
-    """The principals that were refused, each with its reason."""
-    return tuple(
-        Reason("assignments", f"{grant.name} ({grant.principal_id}): {grant.reason}")
-        for batch in batches
-        for grant in batch.grants
-        if grant.state == "refused"
+def _carried_out(operation: Operation, batches: tuple[Batch, ...], now: datetime) -> Operation:
+    """The end of an assignment: failed where anything was refused, so that it is seen and can be replayed."""
+    refused = {change.direction for batch in batches for change in batch.changes if change.state == "refused"}
+    steps = tuple(
+        replace(step, state="failed" if DIRECTIONS.get(step.step) in refused else "done", at=now)
+        if step.state == "planned"
+        else step
+        for step in operation.steps
     )
+    reasons = (*refusals(batches), *remarks(batches))
+    if len(reasons) > MOST_REASONS:
+        rest = Reason("assignments", f"{len(reasons) - MOST_REASONS} more of the kind are not listed.")
+        reasons = (*reasons[:MOST_REASONS], rest)
+    state: State = "failed" if refused else "done"
+    return replace(operation, state=state, waiting_for=None, changed=now, steps=steps, reasons=reasons)

@@ -5,7 +5,7 @@ answer what the directory objects to.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,14 +89,23 @@ def standing(key: Key, application: Application | None) -> Onboarding:
     return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
 
 
-class _Reader:
+class Reader:
     """Collects reasons while fields are read."""
 
     def __init__(self) -> None:
+        """Nothing is wrong yet."""
         self.reasons: list[Reason] = []
 
     def refuse(self, where: str, detail: str) -> None:
+        """Blame a field."""
         self.reasons.append(Reason(where, detail))
+
+    def only(self, source: Mapping[str, Any], fields: Iterable[str]) -> None:
+        """Blame every field that there is not."""
+        known = sorted(fields)
+        for name in sorted(set(source) - set(known), key=str)[:20]:
+            detail = f"There is no field '{str(name)[:40]}'. Fields are {', '.join(known)}."
+            self.refuse(str(name)[:TEXT], detail)
 
     def text(
         self, source: Mapping[str, Any], name: str, where: str, rule: Callable[[str], bool] | None = None
@@ -108,6 +117,7 @@ class _Reader:
         return self.line(value, where, rule)
 
     def line(self, value: object, where: str, rule: Callable[[str], bool] | None = None) -> str | None:
+        """One single-line text; `rule` says whether it is well formed."""
         if not isinstance(value, str) or not value.strip() or len(value) > TEXT:
             self.refuse(where, f"'{where}' must be a text of 1 to {TEXT} characters. Correct it or leave it out.")
         elif found := unprintable(value):
@@ -118,25 +128,23 @@ class _Reader:
             return value.strip()
         return None
 
-    def lines(self, value: object, where: str) -> tuple[str, ...]:
+    def lines(self, value: object, where: str, most: int = PRINCIPALS) -> tuple[str, ...]:
+        """A list of single-line texts, without repetitions; whoever asks blames a list that is too long."""
         if value is None:
             return ()
         if not isinstance(value, list):
             self.refuse(where, f"'{where}' must be a list of names.")
             return ()
-        read = [self.line(entry, f"{where}[{number}]") for number, entry in enumerate(value[:PRINCIPALS])]
+        read = [self.line(entry, f"{where}[{number}]") for number, entry in enumerate(value[:most])]
         return tuple(dict.fromkeys(name for name in read if name))
 
 
 def parse(body: object, catalog: Catalog) -> tuple[Draft, tuple[Reason, ...]]:
     """Read a request; what is malformed is missing from the draft and named in the reasons."""
-    reader = _Reader()
+    reader = Reader()
     if not isinstance(body, dict):
         return Draft(), (Reason("", "The body must be one JSON object, as in the README's example."),)
-    for name in sorted(set(body) - FIELDS, key=str)[:20]:
-        reader.refuse(
-            str(name)[:TEXT], f"There is no field '{str(name)[:40]}'. Fields are {', '.join(sorted(FIELDS))}."
-        )
+    reader.only(body, FIELDS)
     profile, key = _vendor(body, catalog, reader)
     assignments = {} if body.get("assignments") is None else body["assignments"]
     if not isinstance(assignments, dict) or set(assignments) - {"users", "groups", "role"}:
@@ -166,7 +174,7 @@ def parse(body: object, catalog: Catalog) -> tuple[Draft, tuple[Reason, ...]]:
     return draft, tuple(reader.reasons)
 
 
-def _vendor(body: Mapping[str, Any], catalog: Catalog, reader: _Reader) -> tuple[Profile | None, Key | None]:
+def _vendor(body: Mapping[str, Any], catalog: Catalog, reader: Reader) -> tuple[Profile | None, Key | None]:
     profile = None
     vendor = body.get("vendor")
     if not isinstance(vendor, str):
@@ -187,7 +195,7 @@ def _vendor(body: Mapping[str, Any], catalog: Catalog, reader: _Reader) -> tuple
     return profile, Key(parse_slug(vendor), instance) if profile and isinstance(vendor, str) else None
 
 
-def _parameters(body: Mapping[str, Any], profile: Profile | None, reader: _Reader) -> dict[str, str]:
+def _parameters(body: Mapping[str, Any], profile: Profile | None, reader: Reader) -> dict[str, str]:
     given = body.get("parameters", {})
     if not isinstance(given, dict):
         reader.refuse("parameters", "'parameters' must be an object of texts.")
@@ -197,7 +205,7 @@ def _parameters(body: Mapping[str, Any], profile: Profile | None, reader: _Reade
     return parameters(given, profile, reader, who="request")
 
 
-def parameters(given: Mapping[str, Any], profile: Profile, reader: _Reader, *, who: str) -> dict[str, str]:
+def parameters(given: Mapping[str, Any], profile: Profile, reader: Reader, *, who: str) -> dict[str, str]:
     """Read the parameters that `who` (`request` or `vendor`) supplies."""
     read: dict[str, str] = {}
     for name in sorted(set(given) - set(profile.parameters), key=str)[:20]:
@@ -223,7 +231,7 @@ def parameters(given: Mapping[str, Any], profile: Profile, reader: _Reader, *, w
 
 def parse_supplied(body: object, profile: Profile) -> tuple[dict[str, str], tuple[Reason, ...]]:
     """Read the body of `PUT …/parameters`: values that the vendor supplied."""
-    reader = _Reader()
+    reader = Reader()
     if not isinstance(body, dict) or not body:
         return {}, (Reason("", "The body must be a JSON object of the parameters that the vendor supplied."),)
     read = parameters(body, profile, reader, who="vendor")

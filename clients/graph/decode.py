@@ -190,7 +190,14 @@ def grant(body: JSON) -> ConsentGrant:
 
 def assignment(body: JSON) -> AppRoleAssignment:
     """Read an app role assignment."""
-    return AppRoleAssignment(body["id"], ObjectId(body["principalId"]), AppRoleId(body["appRoleId"]))
+    return AppRoleAssignment(
+        id=body["id"],
+        principal_id=ObjectId(body["principalId"]),
+        role_id=AppRoleId(body["appRoleId"]),
+        service_principal_id=ObjectId(body["resourceId"]),
+        principal_kind=str(body.get("principalType") or "User").lower(),
+        principal_name=body.get("principalDisplayName") or body["principalId"],
+    )
 
 
 def assigned(body: JSON) -> Assigned:

@@ -39,6 +39,8 @@ TAKEN = ("another object with the same value for property",)
 PERMISSIONS = {
     "consent": permissions.CONSENT,
     "assign": permissions.ASSIGNMENTS,
+    "revoke": permissions.ASSIGNMENTS,
+    "find assignments": permissions.ASSIGNMENTS,
     "send mail": permissions.MAIL,
     "find users": permissions.USERS,
     "find groups": permissions.GROUPS,
@@ -53,6 +55,13 @@ POLICIES = {
         " Lower lifetime_days in the vendor's profile, or exempt this application."
     ),
     "SignInAudienceNotAllowedAsPerAppPolicy": "The tenant's app management policy refuses the sign-in audience.",
+}
+QUOTA = "Directory_QuotaExceeded"
+QUOTAS = {
+    "assign": (
+        "It holds as many app role assignments as Entra allows of one principal, 1,500 over all applications."
+        " Remove some, or assign a group in its place."
+    ),
 }
 THROTTLED = 429
 LONG_PAUSE = 10.0  # seconds, where Graph names none
@@ -85,6 +94,8 @@ def refusal(operation: str, fault: Fault) -> GatehouseError:
         # From instantiate it lies: the application was probably made anyway (graph-contract 3).
         detail = f"The object to '{operation}' on is not in every replica yet."
         return NotReady(detail, retry_after=5.0, unknown=operation == "instantiate")
+    if fault.code == QUOTA:
+        return TenantError(QUOTAS.get(operation, f"Entra's limit refuses '{operation}': {fault.message}"))
     if fault.status in {401, 403}:
         permission = PERMISSIONS.get(operation, permissions.APPLICATIONS)
         found = f"Graph refused '{operation}' ({fault.status} {fault.code})."

@@ -1,21 +1,20 @@
-"""Service principals: sign-on, signing certificates, consent, assignments."""
+"""Service principals: sign-on, signing certificates, consent, and who is assigned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from kiota_abstractions.base_request_builder import BaseRequestBuilder
 from kiota_abstractions.method import Method
 
 from clients.graph import decode
-from clients.graph.calls import CREATE_IF_MISSING, PAGE_SIZE, GraphCalls, values_of
-from clients.graph.refusals import ALREADY_ASSIGNED, ALREADY_CONSENTED, refusal, says
+from clients.graph.assignments import AssignmentCalls
+from clients.graph.calls import CREATE_IF_MISSING, PAGE_SIZE, values_of
+from clients.graph.refusals import ALREADY_CONSENTED, refusal, says
 from clients.graph.wire import JSON, Answer
-from sso.errors import GatehouseError, NotReady
+from sso.errors import NotReady
 from sso.model import (
     Application,
     AppRoleAssignment,
-    AppRoleId,
     ClientId,
     ConsentGrant,
     ObjectId,
@@ -28,7 +27,7 @@ from sso.steps import ServicePrincipalSettings
 FORBIDDEN, NOT_FOUND = 403, 404
 
 
-class ServicePrincipalCalls(GraphCalls):
+class ServicePrincipalCalls(AssignmentCalls):
     """Calls on /servicePrincipals and /oauth2PermissionGrants."""
 
     async def service_principal(
@@ -149,28 +148,6 @@ class ServicePrincipalCalls(GraphCalls):
             raise NotReady("The consent grant is there, but not in every replica yet.", retry_after=5)
         raise refusal("consent", answer.fault)
 
-    async def assign(
-        self, service_principal_id: ObjectId, role_id: AppRoleId, principals: Sequence[ObjectId]
-    ) -> list[GatehouseError | None]:
-        """Give up to 20 principals one role, by one `$batch`; per principal None or why not.
-
-        One that has the role already is success: Graph says so in two wordings (graph-contract 3).
-        """
-        builder = self._assigned_to(service_principal_id)
-        infos = [
-            self._wire.request(
-                Method.POST,
-                builder.url_template,
-                builder.path_parameters,
-                {"principalId": principal, "resourceId": service_principal_id, "appRoleId": role_id},
-            )
-            for principal in principals
-        ]
-        return [_assigned(answer) for answer in await self._wire.batch(infos)]
-
-    def _assigned_to(self, object_id: ObjectId) -> BaseRequestBuilder:
-        return self._api.service_principals.by_service_principal_id(object_id).app_role_assigned_to
-
 
 def _service_principal_body(settings: ServicePrincipalSettings) -> JSON:
     body: JSON = {
@@ -185,12 +162,6 @@ def _service_principal_body(settings: ServicePrincipalSettings) -> JSON:
         "tags": None if settings.tags is None else list(settings.tags),
     }
     return {name: value for name, value in body.items() if value is not None}
-
-
-def _assigned(answer: Answer) -> GatehouseError | None:
-    if answer.ok or says(answer.fault, ALREADY_ASSIGNED):
-        return None
-    return refusal("assign", answer.fault)
 
 
 def _body_of(operation: str, answer: Answer) -> JSON | None:

@@ -174,7 +174,7 @@ class GraphWire:
         yet is answered without being sent, and where the batch as a whole fails all of its requests have.
         """
         items = [self._item(str(number), info) for number, info in enumerate(infos)]
-        names = {item["id"]: f"{item['method']} {item['url']}" for item in items}
+        names = {item["id"]: _named(item) for item in items}
         answers = {number: early for number, name in names.items() if (early := self._too_early(name))}
         requests = [item for item in items if item["id"] not in answers]
         if requests:
@@ -252,7 +252,7 @@ class GraphWire:
         batched: list[JSON] = []
         if info.content is not None and info.url.endswith("/$batch"):
             batched = json.loads(info.content)["requests"]
-        return " ".join([method, info.url, *(f"{item['method']} {item['url']}" for item in batched)])
+        return " ".join([method, info.url, *(_named(item) for item in batched)])
 
     def _note(self, name: str, answer: Answer) -> None:
         """Remember when a request that was refused for now may come again."""
@@ -268,6 +268,11 @@ class GraphWire:
             return None
         error = {"code": "TooManyRequests", "message": "not sent yet"}
         return Answer(httpx.codes.TOO_MANY_REQUESTS, {"error": error}, rest / self._wait_scale)
+
+
+def _named(item: JSON) -> str:
+    """What one request of a batch is: two that give different people a role are not the same."""
+    return f"{item['method']} {item['url']} {json.dumps(item['body']) if 'body' in item else ''}"
 
 
 def no_token(error: AzureError) -> GatehouseError:

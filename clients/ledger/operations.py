@@ -125,9 +125,21 @@ class OperationRows(Table):
 
     async def put_batch(self, operation: OperationId, batch: Batch) -> Batch:
         """Write a batch: a new one (no ETag), or one that was read; raises `Changed`."""
-        row = row_of(f"batch:{operation}", f"{batch.number:04d}", _BATCH, batch)
+        row = row_of(f"batch:{operation}", f"{batch.number:04d}", _BATCH, batch) | {"open": bool(batch.open)}
         written = await (self._replace(row, batch.etag) if batch.etag else self._insert(row))
         return replace(batch, etag=written)
+
+    async def find_batch(self, operation: OperationId, number: int) -> Batch | None:
+        """Read one batch."""
+        row = await self._find(f"batch:{operation}", f"{number:04d}")
+        return None if row is None else replace(read(_BATCH, row), etag=etag_of(row))
+
+    async def has_open_batches(self, operation: OperationId) -> bool:
+        """Whether anything of an operation's batches is neither made nor refused."""
+        query = "PartitionKey eq @partition and open eq true"
+        async for _ in self._query(query, {"partition": f"batch:{operation}"}, select=["RowKey"]):
+            return True
+        return False
 
     async def batches(self, operation: OperationId) -> tuple[Batch, ...]:
         """Every batch of an operation, in order."""

@@ -6,7 +6,8 @@ rows whose repetition is success for grants, pages that say which of their mails
 """
 
 import logging
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Self, assert_never, get_args
 
 from azure.identity.aio import DefaultAzureCredential
@@ -17,12 +18,13 @@ from clients.mail import Mailer
 from clients.queues import Queues
 from clients.settings import Settings
 from clients.sts import Sts
-from clients.tenant import braking, credentials, directory, telling
+from clients.tenant import access, braking, credentials, directory, telling
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
 from clients.tenant.settling import settle
 from clients.vault import Vault
 from sso import brake, steps
+from sso.assignment import Batch, Change, Outcome
 from sso.model import Key, ObjectId, OperationId
 from sso.observed import Observed
 from sso.steps import Step
@@ -102,7 +104,7 @@ class Tenant(Parts):
             case steps.DiscardSecret():
                 return await credentials.discard_secret(self, step, work)
             case steps.Assign():
-                return await directory.assign(self, step, work)
+                return await directory.assign(self, step, work, now)
             case steps.RetireSecret():
                 return await credentials.retire_secret(self, step, work, now)
             case steps.Remind():
@@ -120,9 +122,21 @@ class Tenant(Parts):
         """Take or renew the right to write to one key; False while another run holds it."""
         return await self.ledger.lease(key, holder, now, self.settings.wait_scale)
 
-    async def send_batches(self, operation: OperationId) -> None:
-        """Send the message of every batch of an operation that is not through."""
-        await directory.send_batches(self, operation)
+    async def open_batches(
+        self, operation: OperationId, changes: Iterable[Change], now: datetime, *, urgent: bool = False
+    ) -> None:
+        """Write the batches of an operation that carry out these changes; safe to repeat."""
+        await access.open_batches(self, operation, changes, now, urgent=urgent)
+
+    async def send_batches(
+        self, operation: OperationId, now: datetime, *, overdue: timedelta = timedelta(0)
+    ) -> datetime:
+        """Send the message of every open batch that should have come this long ago; returns when the last is due."""
+        return await access.send_batches(self, operation, now, overdue=overdue)
+
+    async def carry_out(self, batch: Batch) -> list[Outcome]:
+        """One attempt at what is open in a batch."""
+        return await access.carry_out(self, batch)
 
     async def release(self, operation: OperationId) -> tuple[OperationId, ...]:
         """Let everything go on that was stopped with an operation; returns which operations those are."""
@@ -130,5 +144,5 @@ class Tenant(Parts):
         return tuple(released for held in found for released in held)
 
     async def settle(self, operation: OperationId, now: datetime) -> None:
-        """Move an onboarding whose own run is through to where batches and acknowledgement have brought it."""
+        """Move an operation whose own run is through to where batches and acknowledgement have brought it."""
         await settle(self, operation, now)

@@ -4,13 +4,13 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from clients.ledger import Changed
+from clients.tenant.access import open_batches, send_batches
 from clients.tenant.intents import intent
 from clients.tenant.observing import with_presets
 from clients.tenant.parts import Parts, Work
 from sso import steps
-from sso.assignment import batches, choose_role
-from sso.model import Application, OperationId
+from sso.assignment import choose_role, grant
+from sso.model import Application
 from sso.observed import Observed
 from sso.steps import ApplicationSettings, ServicePrincipalSettings
 
@@ -78,22 +78,11 @@ async def grant_consent(parts: Parts, step: steps.GrantConsent, work: Work) -> O
     return replace(work.observed, grant=grant)
 
 
-async def assign(parts: Parts, step: steps.Assign, work: Work) -> Observed:
+async def assign(parts: Parts, step: steps.Assign, work: Work, now: datetime) -> Observed:
     """Write the batches, then send their messages; the rows are what counts, a lost message is sent again."""
     service_principal = work.service_principal
     role = choose_role(service_principal.app_roles, step.role)
-    there = await parts.ledger.batches(work.operation.id)
-    for batch in batches(step.principals, service_principal.object_id, role, first=len(there) + 1):
-        try:
-            await parts.ledger.put_batch(work.operation.id, batch)
-        except Changed:
-            continue  # a second run wrote it first
-    await send_batches(parts, work.operation.id)
+    changes = [grant(principal, service_principal.object_id, role) for principal in step.principals]
+    await open_batches(parts, work.operation.id, changes, now)
+    await send_batches(parts, work.operation.id, now)
     return work.observed
-
-
-async def send_batches(parts: Parts, operation: OperationId) -> None:
-    """Send the message of every batch that is not through."""
-    for batch in await parts.ledger.batches(operation):
-        if batch.open:
-            await parts.queues.send("assignments", operation, batch=batch.number)

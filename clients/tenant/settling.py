@@ -1,4 +1,4 @@
-"""Settling: an onboarding whose own run is through moves with its batches and its acknowledgement."""
+"""Settling: an operation whose own run is through moves with its batches, an onboarding with its acknowledgement."""
 
 from datetime import datetime, timedelta
 
@@ -7,14 +7,14 @@ from clients.tenant.parts import RACES, READ_PAUSE, Parts
 from sso.errors import NotReady
 from sso.handoff import next_reminder
 from sso.model import OperationId
-from sso.operation import Operation
+from sso.operation import DECIDE_THEMSELVES, Operation
 from sso.operation import settle as decide
 
 
 async def settle(parts: Parts, operation_id: OperationId, now: datetime) -> None:
-    """Move an operation to where it stands; what ends one ends every other of its key that waits for the same."""
+    """Move an operation to where it stands; an onboarding that ends ends every other that waits for the same."""
     settled = await _settle(parts, operation_id, now)
-    if settled and settled.key and settled.state == "done":
+    if settled and settled.key and settled.kind == "onboarding" and settled.state == "done":
         for other in await parts.ledger.unfinished_of(settled.key):
             if other.handed_off:
                 await _settle(parts, other.id, now)
@@ -23,27 +23,12 @@ async def settle(parts: Parts, operation_id: OperationId, now: datetime) -> None
 async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Operation | None:
     for _ in range(RACES):
         operation = await parts.ledger.find_operation(operation_id)
-        if operation is None or operation.key is None or operation.finished:
+        if operation is None or operation.finished:
             return operation
-        if operation.kind == "rotation":
-            # It decides by itself, from the acknowledgement's own row, how long the old secret stays.
+        if operation.kind in DECIDE_THEMSELVES:
             await parts.queues.send(operation.queue, operation.id)
             return operation
-        page = next((page for page in await parts.ledger.pages(operation.key) if page.state != "replaced"), None)
-        said = None
-        if page and page.credential:
-            said = await parts.ledger.acknowledgement(operation.key, page.credential)
-        profile = parts.catalog.load(operation.key.vendor)
-        reminder = next_reminder(page, profile) if page else now
-        settled = decide(
-            operation,
-            await parts.ledger.batches(operation_id),
-            acknowledged=said is not None,
-            whom=profile.handoff.contact or "the owner",
-            # Where nobody is to be reminded, because the page is locked or another operation's, once a day.
-            until=reminder if reminder > now else now + timedelta(days=1),
-            now=now,
-        )
+        settled = await _decided(parts, operation, now)
         if settled == operation:
             return operation
         try:
@@ -52,3 +37,24 @@ async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Ope
             continue
     msg = f"The operation {operation_id} changes faster than it can be written."
     raise NotReady(msg, retry_after=READ_PAUSE)
+
+
+async def _decided(parts: Parts, operation: Operation, now: datetime) -> Operation:
+    batches = await parts.ledger.batches(operation.id)
+    if operation.key is None or operation.kind == "assignment":
+        return decide(operation, batches, acknowledged=False, whom="nobody", until=now, now=now)
+    page = next((page for page in await parts.ledger.pages(operation.key) if page.state != "replaced"), None)
+    said = None
+    if page and page.credential:
+        said = await parts.ledger.acknowledgement(operation.key, page.credential)
+    profile = parts.catalog.load(operation.key.vendor)
+    reminder = next_reminder(page, profile) if page else now
+    return decide(
+        operation,
+        batches,
+        acknowledged=said is not None,
+        whom=profile.handoff.contact or "the owner",
+        # Where nobody is to be reminded, because the page is locked or another operation's, once a day.
+        until=reminder if reminder > now else now + timedelta(days=1),
+        now=now,
+    )

@@ -51,13 +51,18 @@ async def read_group(request: GraphRequest) -> GraphAnswer:
 
 
 async def list_members(request: GraphRequest) -> GraphAnswer:
-    """List a group's direct members."""
+    """List a group's direct members: users, and groups whose own members are not listed."""
     group = request.store.get("groups", request.parameters["group-id"])
     members = request.directory.members.get(group["id"], set())
     rows = [
         {"@odata.type": "#microsoft.graph.user", **{name: user.get(name) for name in DEFAULT_USER_PROPERTIES}}
         for user in request.store.rows("users")
         if user["id"] in members
+    ]
+    rows += [
+        {"@odata.type": "#microsoft.graph.group", "id": inner["id"], "displayName": inner["displayName"]}
+        for inner in request.store.rows("groups")
+        if inner["id"] in members
     ]
     return page(request, rows, "user", "directoryObjects")
 

@@ -18,6 +18,7 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
     "application": ({"GET"}, "applications/{vendor}/{instance}"),
     "parameters": ({"PUT"}, "applications/{vendor}/{instance}/parameters"),
     "handoff": ({"POST"}, "applications/{vendor}/{instance}/handoffs"),
+    "assign": ({"POST"}, "applications/{vendor}/{instance}/assignments"),
     "rotate": ({"POST"}, "applications/{vendor}/{instance}/rotations"),
     "acknowledge": ({"POST"}, "applications/{vendor}/{instance}/acknowledgements"),
     "vendors": ({"GET"}, "vendors"),

@@ -165,7 +165,10 @@ class Paper:
                 return replace(observed, application=replace(self._application, passwords=left))
             case steps.Assign():
                 role = choose_role(self._service_principal.app_roles, step.role)
-                made_now = tuple(AppRoleAssignment(self._new("assignment"), p.object_id, role) for p in step.principals)
+                resource = self._service_principal.object_id
+                made_now = tuple(
+                    AppRoleAssignment(self._new("assignment"), p.object_id, role, resource) for p in step.principals
+                )
                 return replace(observed, assignments=observed.assignments + made_now)
             case steps.MailHandoff():
                 told = handoff(self.profile, self.wanted, observed, DEPLOYMENT, NOW)

@@ -1,20 +1,38 @@
 """Which role a person gets, and how people are cut into batches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sso.assignment import BATCH_SIZE, batches, choose_role
-from sso.errors import Refused
-from sso.model import NO_ROLE, AppRole, AppRoleId, ObjectId, Principal
+from sso.assignment import (
+    ATTEMPTS,
+    BATCH_SIZE,
+    EMPTY_READS,
+    OVERDUE,
+    Change,
+    Direction,
+    NothingFound,
+    batches,
+    choose_role,
+)
+from sso.errors import NotReady, Reason, Refused
+from sso.model import NO_ROLE, AppRole, AppRoleId, ObjectId
+
+NOW = datetime(2026, 9, 1, 8, 30, tzinfo=UTC)
 
 
 def role(name: str, value: str | None = None, *, enabled: bool = True, for_users: bool = True) -> AppRole:
     """A published role whose id is its name in small letters."""
     return AppRole(AppRoleId(name.lower()), value, name, enabled, for_users)
+
+
+def change(name: str, direction: Direction = "grant") -> Change:
+    """Somebody who gets or loses the default access of one application."""
+    return Change(ObjectId(name), "user", name, ObjectId("service principal"), NO_ROLE, direction)
 
 
 ADMIN, USER, MSIAM = role("Admin", "admin"), role("User"), role("msiam_access")
@@ -67,23 +85,65 @@ def test_role_is_chosen_in_one_order(case: Case) -> None:
 @given(st.integers(0, 205), st.integers(1, 30))
 def test_batches_hold_everybody_once_and_twenty_at_most(count: int, first: int) -> None:
     """Everybody stands in exactly one batch, in order; batches are full but the last, and numbered without a gap."""
-    people = [Principal(ObjectId(f"person {n}"), "user", f"Person {n}", None) for n in range(count)]
-    made = batches(people, ObjectId("service principal"), NO_ROLE, first)
-    assert [grant.principal_id for each in made for grant in each.grants] == [p.object_id for p in people]
-    assert all(len(each.grants) == BATCH_SIZE for each in made[:-1])
-    assert all(0 < len(each.grants) <= BATCH_SIZE for each in made)
+    wanted = [change(f"person {n}") for n in range(count)]
+    made = batches(wanted, NOW, first=first)
+    assert [each for batch in made for each in batch.changes] == wanted
+    assert all(len(each.changes) == BATCH_SIZE for each in made[:-1])
+    assert all(0 < len(each.changes) <= BATCH_SIZE for each in made)
     assert [each.number for each in made] == list(range(first, first + len(made)))
-    assert all(len(each.open) == len(each.grants) for each in made)
+    assert all(each.open == each.changes for each in made)
 
 
-def test_outcome_is_recorded_for_one_principal_alone() -> None:
-    """Recording a grant leaves the others open, and a refusal keeps its reason."""
-    people = [Principal(ObjectId(name), "user", name, None) for name in ("a", "b", "c")]
-    (batch,) = batches(people, ObjectId("service principal"), NO_ROLE)
-    batch = batch.record(batch.grants[0], "assigned").record(batch.grants[2], "refused", "no such person")
-    assert [(grant.name, grant.state, grant.reason) for grant in batch.grants] == [
-        ("a", "assigned", None),
+def test_outcome_is_recorded_for_one_change_alone() -> None:
+    """What holds is done, what is refused keeps its reason, what must wait stays open for its time."""
+    (batch,) = batches([change("a"), change("b"), change("c"), change("d")], NOW)
+    throttled = NotReady("Throttled.", retry_after=7, waiting_for="throttling")
+    replicating = NotReady("Not there yet.", retry_after=5)
+    after, delay = batch.took([None, throttled, Reason("tenant", "no such person"), replicating])
+    assert [(each.name, each.state, each.reason) for each in after.changes] == [
+        ("a", "done", None),
         ("b", "queued", None),
         ("c", "refused", "no such person"),
+        ("d", "queued", None),
     ]
-    assert [grant.name for grant in batch.open] == ["b"]
+    assert [each.name for each in after.open] == ["b", "d"]
+    assert delay == 7
+    assert after.attempts == 1
+
+
+def test_replication_is_waited_for_a_bounded_time_and_throttling_is_not() -> None:
+    """The last attempt refuses what no replica shows; what is throttled is tried again however often."""
+    (batch,) = batches([change("a"), change("b")], NOW)
+    throttled = NotReady("Throttled.", retry_after=7, waiting_for="throttling")
+    for _ in range(ATTEMPTS):
+        batch, _ = batch.took([NotReady("Not there yet.", retry_after=5), throttled][-len(batch.open) :])
+    assert [each.state for each in batch.changes] == ["refused", "queued"]
+    assert [each.state for each in batch.reopened(NOW).changes] == ["queued", "queued"]
+
+
+def test_already_gone_is_believed_after_several_looks() -> None:
+    """A removal that finds nothing is done after five looks in a row: an assignment may be in no replica yet."""
+    (batch,) = batches([change("a", "revoke")], NOW)
+    batch, _ = batch.took([NothingFound()])
+    batch, _ = batch.took([NotReady("Throttled.", retry_after=7, waiting_for="throttling")])
+    assert batch.writes == 1
+    looks = 0
+    while batch.open:
+        batch, delay = batch.took([NothingFound()])
+        looks += 1
+        assert batch.writes == 0
+        assert delay == (5.0 if batch.open else 0.0)
+    assert looks == EMPTY_READS
+    assert [each.state for each in batch.changes] == ["done"]
+
+
+def test_message_that_comes_before_its_time_is_another_delivery() -> None:
+    """A batch that was sent for later is early until then, and overdue some time after."""
+    (batch,) = batches([change("a")], NOW)
+    waiting = replace(batch, not_before=NOW + timedelta(seconds=60))
+    assert waiting.is_early(NOW, 1.0)
+    assert not waiting.is_early(NOW + timedelta(seconds=57), 1.0)
+    assert not batch.is_early(NOW, 1.0)
+    assert not waiting.is_overdue(NOW + timedelta(seconds=61), OVERDUE)
+    assert waiting.is_overdue(NOW + timedelta(seconds=181), OVERDUE)
+    assert not waiting.took([None])[0].is_overdue(NOW + timedelta(hours=1), OVERDUE)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sso.assignment import Batch, Grant
+from sso.assignment import Batch, Change, ChangeState
 from sso.errors import Reason
 from sso.model import NO_ROLE, ObjectId, OperationId, key_of
 from sso.operation import Operation, State, fail, planned, settle, took, wait
@@ -34,12 +33,15 @@ OPERATION = Operation(
 STATES: tuple[State, ...] = ("accepted", "running", "waiting", "done", "failed")
 
 
-def batch(*states: Literal["queued", "assigned", "refused"]) -> Batch:
-    """A batch whose grants came this far."""
-    grants = tuple(
-        Grant(ObjectId(f"person {n}"), "user", f"Person {n}", s, "no such role") for n, s in enumerate(states)
+def batch(*states: ChangeState) -> Batch:
+    """A batch whose changes came this far."""
+    application = ObjectId("service principal")
+    people = enumerate(states)
+    changes = (
+        Change(ObjectId(f"person {n}"), "user", f"Person {n}", application, NO_ROLE, state=s, reason="no such role")
+        for n, s in people
     )
-    return Batch(1, ObjectId("service principal"), NO_ROLE, grants)
+    return Batch(1, tuple(changes), NOW)
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ class Case:
 
 
 SETTLED: Mapping[str, Case] = {
-    "a grant is open: it runs": Case((batch("assigned", "queued"),), False, "running"),
+    "a grant is open: it runs": Case((batch("done", "queued"),), False, "running"),
     "a grant is open though the vendor has acknowledged: it runs": Case((batch("queued"),), True, "running"),
-    "one batch of two is open: it runs": Case((batch("assigned"), batch("queued")), True, "running"),
-    "everybody is assigned: it waits for the vendor": Case((batch("assigned"),), False, "waiting", "acknowledgement"),
+    "one batch of two is open: it runs": Case((batch("done"), batch("queued")), True, "running"),
+    "everybody is assigned: it waits for the vendor": Case((batch("done"),), False, "waiting", "acknowledgement"),
     "nobody was to be assigned: it waits for the vendor": Case((), False, "waiting", "acknowledgement"),
     "somebody was refused: it waits for the vendor and says who": Case(
-        (batch("assigned", "refused"),), False, "waiting", "acknowledgement", 1
+        (batch("done", "refused"),), False, "waiting", "acknowledgement", 1
     ),
-    "everybody is assigned and the vendor has acknowledged: it is done": Case((batch("assigned"),), True, "done"),
+    "everybody is assigned and the vendor has acknowledged: it is done": Case((batch("done"),), True, "done"),
     "somebody was refused and the vendor has acknowledged: it is done and says who": Case(
         (batch("refused"), batch("refused")), True, "done", None, 2
     ),
@@ -89,7 +91,7 @@ def test_finished_operation_is_settled_no_more(state: State, acknowledged: bool)
 def test_operation_settles_only_after_its_own_run() -> None:
     """Assignments that are through do not end an onboarding whose hand-off is not sent."""
     running = replace(OPERATION, state="running")
-    assert settle(running, (batch("assigned"),), acknowledged=True, whom="x", until=UNTIL, now=LATER) == running
+    assert settle(running, (batch("done"),), acknowledged=True, whom="x", until=UNTIL, now=LATER) == running
 
 
 def test_settling_twice_changes_nothing() -> None:

@@ -142,9 +142,9 @@ class TestSeed:
         assert reply.body["id"] == guest["id"]
 
     async def test_groups(self, sandbox_tenant: Contoso) -> None:
-        """A dozen groups: two of one name, one without security, one with a mail address of operators."""
+        """Thirteen groups: two of one name, one without security, one with a mail address of operators."""
         groups = (await sandbox_tenant.graph("GET", "/groups")).body["value"]
-        assert len(groups) == 12
+        assert len(groups) == 13
         assert sum(group["displayName"] == "Project Phoenix" for group in groups) == 2
         assert [group["displayName"] for group in groups if not group["securityEnabled"]] == ["All Employees"]
         team = await sandbox_tenant.graph("GET", "/groups?$filter=mail eq 'identity-team@contoso.com'")
@@ -152,6 +152,16 @@ class TestSeed:
         sales = next(group for group in groups if group["displayName"] == "Sales")
         members = await sandbox_tenant.graph("GET", f"/groups/{sales['id']}/members")
         assert await user_id(sandbox_tenant) in {member["id"] for member in members.body["value"]}
+
+    async def test_a_group_inside_a_group(self, sandbox_tenant: Contoso) -> None:
+        """Members are listed directly, and say of what type they are, whatever is selected."""
+        groups = (await sandbox_tenant.graph("GET", "/groups?$filter=displayName eq 'Field Organisation'")).body[
+            "value"
+        ]
+        path = f"/groups/{groups[0]['id']}/members?$select=id,displayName"
+        members = (await sandbox_tenant.graph("GET", path)).body["value"]
+        assert sorted(member["@odata.type"].rpartition(".")[2] for member in members) == ["group", "user"]
+        assert "Sales" in {member["displayName"] for member in members}
 
     async def test_nobody_is_assigned(self, sandbox_tenant: Contoso) -> None:
         """No person and no group is assigned to anything."""

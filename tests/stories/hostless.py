@@ -94,7 +94,9 @@ class Hostless:
 
     async def run(self, delivered: Delivered) -> None:
         """Carry one message out, as its trigger does."""
-        if delivered.batch is None:
+        if delivered.queue == "assignments" and delivered.batch is None:
+            await handlers.assignment.start(self.tenant, delivered.operation, self.now)
+        elif delivered.batch is None:
             await handlers.onboarding.run(self.tenant, delivered.operation, self.now)
         else:
             await handlers.assignment.run(self.tenant, delivered.operation, delivered.batch, self.now)
