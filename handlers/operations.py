@@ -124,8 +124,9 @@ def read_message(message: bytes) -> OperationId:
 
 def read_batch_message(message: bytes) -> tuple[OperationId, int | None]:
     """Read which operation a message names, and which batch of it, if any; raises `ValueError`."""
-    batch = _object(message).get("batch")
-    if batch is not None and not isinstance(batch, int):
+    body = _object(message)
+    batch = body.get("batch")
+    if "batch" in body and not isinstance(batch, int):
         msg = "the message names a batch that is no number"
         raise ValueError(msg)  # it is the message that is wrong, not a caller's type
     return read_message(message), batch

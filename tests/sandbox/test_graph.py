@@ -472,7 +472,7 @@ class TestApplications:
             params={"$filter": "displayName ne 'Sales'", "$count": "true", "$top": "5", "$select": "id"},
             headers={"ConsistencyLevel": "eventual"},
         )
-        assert (reply.body["@odata.count"], len(reply.body["value"])) == (11, 5)
+        assert (reply.body["@odata.count"], len(reply.body["value"])) == (12, 5)
 
     async def test_paging(self, sandbox_tenant: Contoso) -> None:
         """Pages follow one another by an opaque link and repeat nothing."""
