@@ -49,5 +49,11 @@ def mime(mail: Mail, sender: str) -> bytes:
     message.add_alternative(mail.html, subtype="html")
     for attachment in mail.attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
-        message.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.name)
+        message.add_attachment(
+            attachment.content,
+            maintype=maintype,
+            subtype=subtype,
+            filename=attachment.name,
+            params=dict(attachment.parameters),
+        )
     return message.as_bytes(policy=_UNFOLDED if mail.subject.isascii() else SMTP)

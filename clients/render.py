@@ -22,8 +22,12 @@ PageFolder = Literal["handoff_page", "handoff_values", "handoff_notice"]
 def render_mail(letter: Letter) -> Mail:
     """Put a letter into words; raises `Refused` where its subject or an address could write a header.
 
-    A plain hand-off's secret is opened here and nowhere before.
+    A plain hand-off's secret is opened here and nowhere before. What is to be sealed must be a file already: raises
+    `ValueError`, because a mail without it would lose it.
     """
+    if letter.sealed is not None:
+        msg = f"the mail {letter.reference} holds a secret that is not sealed yet"
+        raise ValueError(msg)
     values = {**letter.values, "secret": None if letter.secret is None else shown(letter.secret)}
 
     def fill(part: str) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from clients.entitlements import catalogued
 from clients.tenant import Tenant, people
 from sso import permissions
 from sso.entitlement_lint import lint
 from sso.errors import GatehouseError
+from sso.handoff import unsealable
 from vendors.profile import GallerySource
 
 SCHEDULE_FIELDS = 6  # NCRONTAB (learn.microsoft.com/azure/azure-functions/functions-bindings-timer)
@@ -22,7 +24,7 @@ class Check:
     detail: str
 
 
-async def checks(tenant: Tenant) -> list[Check]:
+async def checks(tenant: Tenant, now: datetime) -> list[Check]:
     """Look at everything that an onboarding needs; one failing part does not hide another."""
     return [
         Check("settings", ok=True, detail=_settings(tenant)),
@@ -32,7 +34,7 @@ async def checks(tenant: Tenant) -> list[Check]:
         await _answer("vault", lambda: _probe(tenant.vault.probe)),
         await _answer("ledger", lambda: _probe(tenant.ledger.probe)),
         await _answer("poison queues", lambda: _poison(tenant)),
-        await _answer("catalogue", lambda: _catalogue(tenant)),
+        await _answer("catalogue", lambda: _catalogue(tenant, now)),
         await _answer("entitlements", lambda: _entitlements(tenant)),
     ]
 
@@ -96,8 +98,8 @@ async def _poison(tenant: Tenant) -> tuple[bool, str]:
     return True, f"empty; {len(kept)} unreadable messages are kept in the ledger" if kept else "empty"
 
 
-async def _catalogue(tenant: Tenant) -> tuple[bool, str]:
-    """Read every profile, and name the gallery entry that each display name stands for, to pin it."""
+async def _catalogue(tenant: Tenant, now: datetime) -> tuple[bool, str]:
+    """Read every profile, see that its S/MIME certificate holds, and name the gallery entry that is to be pinned."""
     problems, pins = [], []
     for slug in tenant.catalog.slugs():
         try:
@@ -105,6 +107,8 @@ async def _catalogue(tenant: Tenant) -> tuple[bool, str]:
         except ValueError as error:
             problems.append(str(error))
             continue
+        if problem := unsealable(profile, now):
+            problems.append(f"{slug}: {problem}")
         source = profile.source
         if isinstance(source, GallerySource) and not source.template_id:
             found = await tenant.graph.templates(source.gallery, None)

@@ -98,6 +98,8 @@ async def _checked(tenant: Tenant, body: object, now: datetime) -> tuple[Profile
     blamed = {reason.field for reason in reasons}  # what is malformed is not called missing as well
     found = checks.check(draft, facts, settings.consent_scopes, settings.cloud)
     reasons += tuple(reason for reason in found if reason.field not in blamed)
+    if draft.profile and facts.observed:
+        reasons += checks.check_sealing(draft.profile, facts.observed, now)
     if reasons or draft.profile is None or facts.observed is None:
         raise Refused(*reasons)
     return draft.profile, checks.accept(draft, facts), facts.observed

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sso.errors import Reason
+from sso.handoff import unsealable
 from sso.model import CUSTOM_TEMPLATE, MANAGED_TAG, Key, Principal, parameters_from_tags
 from sso.observed import Observed
 from sso.request import Draft, Onboarding
@@ -38,6 +40,12 @@ def check(draft: Draft, facts: DirectoryFacts, consent_scopes: frozenset[str], c
         reasons += _check_tenant(draft.profile, draft.key, facts.observed)
         reasons += _check_deployment(draft.profile, consent_scopes, cloud)
     return tuple(reasons)
+
+
+def check_sealing(profile: Profile, observed: Observed, now: datetime) -> tuple[Reason, ...]:
+    """Object to an application that is still to be made, and whose secret could not be encrypted to its vendor."""
+    problem = unsealable(profile, now) if observed.application is None else None
+    return (Reason("vendor", problem),) if problem else ()
 
 
 def check_addresses(profile: Profile, given: Mapping[str, str]) -> tuple[Reason, ...]:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from sso.model import ClientId, Key, KeyId, ObjectId, OperationId, Secret, fingerprint
 from vendors.profile import OidcProfile, Profile
+from vendors.smime import PinnedCertificate
 
 PageState = Literal["open", "collected", "acknowledged", "locked", "lapsed", "replaced"]
 Action = Literal["collect", "acknowledge", "problem"]
@@ -83,11 +84,17 @@ class Handoff:
     credential: str | None
     secret_label: str | None  # the vendor's field for the client secret, where one is delivered
     plain: bool  # the secret stands in the mail itself
+    sealed_for: PinnedCertificate | None  # the secret is in the mail, encrypted to this certificate
     steps: tuple[str, ...]
     provisioning: Literal["just-in-time", "manual", "scim"]
     guide: str
     try_url: str | None
     valid_days: int
+
+    @property
+    def secret_in_mail(self) -> bool:
+        """Whether the secret travels with the mail, so that the page has nothing to collect."""
+        return self.secret_label is not None and (self.plain or self.sealed_for is not None)
 
 
 @dataclass(frozen=True)
@@ -221,6 +228,7 @@ def handoff_of(
         credential=credential,
         secret_label=told.fields["client_secret"] if "client_secret" in told.deliver else None,
         plain=told.plain and plain_allowed,
+        sealed_for=told.smime.pinned if told.smime else None,
         steps=tuple(told.steps),
         provisioning=profile.people.provisioning,
         guide=profile.guide,
@@ -232,6 +240,18 @@ def handoff_of(
 def _hidden(profile: Profile) -> bool:
     """True where the application is not in My Apps, so that its user access URL leads nowhere (design: consent)."""
     return isinstance(profile, OidcProfile) and profile.oidc.sign_on_url is None
+
+
+def unsealable(profile: Profile, now: datetime) -> str | None:
+    """Why the secret cannot be encrypted to the vendor now, and what to do; None where it can, or need not be."""
+    pinned = profile.handoff.smime.pinned if profile.handoff.smime else None
+    problem = pinned.problem_at(now) if pinned else None
+    if problem is None:
+        return None
+    return (
+        f"The S/MIME certificate that the profile of {profile.name} pins {problem}, so no secret can be sent to"
+        f" {profile.handoff.contact}. Ask the vendor for a new one and put it into [handoff.smime] certificate."
+    )
 
 
 def facts_of(handoff: Handoff) -> str:
@@ -246,6 +266,7 @@ def facts_of(handoff: Handoff) -> str:
         *("values", *(part for value in handoff.values for part in (value.label, value.text))),
         *("parameters", *(part for pair in handoff.parameters for part in pair)),
         *("steps", *handoff.steps, handoff.provisioning, handoff.guide, handoff.try_url or "", str(handoff.valid_days)),
+        *(("sealed for", handoff.sealed_for.thumbprint) if handoff.sealed_for else ()),
     )
 
 
@@ -341,7 +362,7 @@ def new_page(handoff: Handoff, operation: OperationId, token: str, now: datetime
         to=handoff.to,
         owner=handoff.owner,
         credential=handoff.credential,
-        secret=handoff.secret_label is not None and not handoff.plain,
+        secret=handoff.secret_label is not None and not handoff.secret_in_mail,
         values=tuple((value.label, value.text) for value in handoff.values),
         parameters=handoff.parameters,
         state="open",

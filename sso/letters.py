@@ -14,6 +14,7 @@ from sso.errors import Reason, Refused
 from sso.handoff import Handoff, Page, one_line, reference_of
 from sso.handoff import facts_of as handoff_facts
 from sso.model import Key, OperationId, Principal, Secret
+from vendors.smime import PinnedCertificate
 
 Folder = Literal[
     "handoff_to_owner",
@@ -30,6 +31,7 @@ Folder = Literal[
 ]
 LONGEST_PROBLEM = 2000  # characters of a vendor's report; more belongs into a conversation
 LONGEST_SUBJECT = 250
+SEALED_FILE = "smime.p7m"  # the name by which mail programs know an envelope (RFC 8551 section 3.2.1)
 _PROVISIONING = {
     "just-in-time": "{vendor} creates a person's account by itself at the first sign-in; add nobody by hand.",
     "manual": "{vendor} creates no accounts by itself: add each person there by hand before the first sign-in.",
@@ -44,6 +46,7 @@ class Attachment:
     name: str
     content_type: str
     content: bytes = field(repr=False)
+    parameters: tuple[tuple[str, str], ...] = ()  # of its Content-Type
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,15 @@ class Mail:
 
 
 @dataclass(frozen=True)
+class Sealed:
+    """A secret that goes into a mail as a file which its reader alone can open."""
+
+    secret: Secret
+    label: str
+    certificate: PinnedCertificate
+
+
+@dataclass(frozen=True)
 class Letter:
     """What one mail says: the folder of its templates, their values, and who gets it."""
 
@@ -95,6 +107,7 @@ class Letter:
     reply_to: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     secret: Secret | None = None  # of a plain hand-off, opened only when the mail is rendered
+    sealed: Sealed | None = None  # encrypted when the mail is rendered
 
 
 @dataclass(frozen=True)
@@ -164,11 +177,15 @@ def compose_handoff(
 ) -> Letter:
     """The hand-off's mail: the link and every public value, never the code.
 
-    `secret` is given only for a plain hand-off, which profile and setting both allow; raises `ValueError` otherwise.
+    `secret` is given only where it travels with the mail: in a plain hand-off, which profile and setting both allow, or
+    encrypted to the certificate that the profile pins; raises `ValueError` otherwise.
     """
-    if (secret is not None) != (handoff.plain and handoff.secret_label is not None):
+    if (secret is not None) != handoff.secret_in_mail:
         msg = f"the hand-off of {handoff.key} holds a secret in the mail exactly where its profile and setting say so"
         raise ValueError(msg)
+    sealed = None
+    if secret and handoff.sealed_for and handoff.secret_label:
+        sealed, secret = Sealed(secret, handoff.secret_label, handoff.sealed_for), None
     recipient = recipient_of(owner, organisation)
     reference = reference_of(handoff_facts(handoff))
     values: dict[str, object] = {
@@ -184,6 +201,8 @@ def compose_handoff(
         ),
         "told": tuple((v.label, f"see the attached file {v.file}" if v.file else v.text) for v in handoff.values),
         "secret_label": handoff.secret_label,
+        "sealed_file": SEALED_FILE if sealed else None,
+        "sealed_for": handoff.sealed_for.thumbprint if handoff.sealed_for else None,
         "steps": handoff.steps,
         "guide": handoff.guide,
         "page_url": page_url,
@@ -207,6 +226,7 @@ def compose_handoff(
             reply_to=(recipient.address,),
             attachments=files,
             secret=secret,
+            sealed=sealed,
         )
     return Letter(
         "handoff_to_owner",

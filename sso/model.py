@@ -49,7 +49,7 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """The value itself; called at three places only: vault write, proof, the vendor's page."""
+        """The value itself; called at four places only: vault write, proof, the vendor's page, its envelope."""
         return self.__value
 
     def __repr__(self) -> str:

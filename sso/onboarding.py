@@ -23,6 +23,7 @@ from sso.handoff import (
     next_reminder,
     secret_is_spent,
     state_at,
+    unsealable,
 )
 from sso.model import (
     ADOPTED_TAG,
@@ -80,7 +81,8 @@ def plan(
         first, observed = (adopt,), replace(observed, application=adopt.application)
     planner = _Planner(profile, request, observed, deployment, now, operation)
     if handed_off:
-        return Plan(tuple(planner.succeed()), pause=planner.pause())
+        cannot = planner.unsealable()
+        return Plan((), cannot) if cannot else Plan(tuple(planner.succeed()), pause=planner.pause())
     differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
     notes = (*differences, *planner.unmanaged())
     missing, held_up = freeze.hold_up((*first, *planner.steps(queued)), planner.freeze_over(), planner.ends(), now)
@@ -120,6 +122,8 @@ class _Planner:
         return Wanted(self.profile, self.request, self.observed, self.deployment.operators)
 
     def steps(self, queued: frozenset[str]) -> Iterator[Step]:
+        if self.unsealable():
+            return
         for twin in self.observed.twins:
             yield steps.RemoveTwin(
                 sentence=f"Delete the empty application {twin} that a lost answer left behind.", object_id=twin
@@ -287,12 +291,24 @@ class _Planner:
         page = self._live_page()
         contact = self.profile.handoff.contact or "the owner"
         if page is None or page.link_mailed is None:
+            sealed = ", the secret encrypted to its certificate" if self.profile.handoff.smime else ""
             yield steps.MailHandoff(
-                sentence=f"Mail the hand-off of {self.profile.name} to {contact}, with a link to its page."
+                sentence=f"Mail the hand-off of {self.profile.name} to {contact}, with a link to its page{sealed}."
             )
         if page is None or page.code_mailed is None:
             code_to = self.profile.handoff.code_to or "the owner"
             yield steps.MailCode(sentence=f"Mail the code of the hand-off's page to {code_to}.")
+
+    def unsealable(self) -> Block | None:
+        """Where a secret must be sent that cannot be encrypted now: nothing is minted or mailed."""
+        problem = unsealable(self.profile, self.now)
+        if problem is None:
+            return None
+        page, succession = self._live_page(), self.succession()
+        settled = {rotation.SecretStep.NOTHING, rotation.SecretStep.CLOSE_STAGED}
+        told = page is not None and page.link_mailed is not None and rotation.next_step(self._secret_facts()) in settled
+        reminds = succession and rotation.after_handoff(succession) is rotation.SuccessionStep.REMIND
+        return Block("failed", "the profile's maintainer", problem) if not told or reminds else None
 
     # Succession
 
@@ -388,6 +404,8 @@ class _Planner:
         ]
         if self.wanted.lacks_addresses():
             return Block("failed", "the profile's maintainer", self._url_line())
+        if cannot := self.unsealable():
+            return cannot
         if missing:
             titles = ", ".join(f"{name} ({self.profile.parameters[name].title})" for name in missing)
             detail = f"{self.profile.name} supplies {titles} once it has our metadata. Send it to PUT …/parameters."

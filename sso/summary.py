@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sso import rollover, rotation
-from sso.handoff import one_line
+from sso.handoff import one_line, unsealable
 from sso.letters import Letter, Organisation, moment
 from sso.model import Application, Key, KeyId, PasswordCredential, ServicePrincipal
 from sso.operation import Operation, What
@@ -20,6 +20,7 @@ PATIENCE = timedelta(days=14)  # a person who has been waited for longer is over
 TICKS = timedelta(days=1)  # after which the timer must have opened what is due
 FAILED_WITHIN = timedelta(days=1)  # the night's summary tells of the day before
 CERTIFICATE_NOTICE = timedelta(days=60)
+PINNED_NOTICE = timedelta(days=30)  # a vendor needs some weeks to have a new S/MIME certificate made
 LINES = 40  # of one section; the rest is counted
 _PEOPLE: frozenset[What] = frozenset({"permission", "consent", "parameters", "acknowledgement", "release"})
 _WAITS: Mapping[What, str] = {
@@ -134,6 +135,10 @@ def _due(night: Night, now: datetime) -> Iterator[str]:
             under_way = renewal <= now and _is_renewed(managed.key, night)
             if renewal - HORIZON <= now and not under_way and not _late(managed.key, ends, renewal, night, now):
                 yield f"{managed.key}: {what} ends {_day(ends, now)}; its successor is due {_day(renewal, now)}."
+    for vendor, profile in _profiles(night):
+        pinned = profile.handoff.smime.pinned if profile.handoff.smime else None
+        if pinned and now < pinned.ends <= now + PINNED_NOTICE:
+            yield f"{vendor}: the S/MIME certificate in its profile ends {_day(pinned.ends, now)}. Pin a new one."
 
 
 def _overdue(night: Night, now: datetime) -> Iterator[str]:
@@ -150,6 +155,9 @@ def _overdue(night: Night, now: datetime) -> Iterator[str]:
             yield f"{_name(operation)}: its old client secret ends {end}, and it {_wait(operation, now)}"
         elif now - waiting.since > PATIENCE:
             yield f"{_name(operation)} {_wait(operation, now)}"
+    for vendor, profile in _profiles(night):
+        if problem := unsealable(profile, now):
+            yield f"{vendor}: {problem}"
 
 
 def _waiting(night: Night, now: datetime) -> Iterator[str]:
@@ -218,6 +226,12 @@ def _in_use(managed: Managed) -> Iterator[tuple[str, datetime, datetime]]:
         active = rollover.active(managed.service_principal)
         if active:
             yield "its signing certificate", active.ends, active.ends - CERTIFICATE_NOTICE
+
+
+def _profiles(night: Night) -> Iterator[tuple[str, Profile]]:
+    """Each vendor of an onboarded application once."""
+    profiles = {managed.key.vendor: managed.profile for managed in night.applications}
+    yield from ((vendor, profile) for vendor, profile in profiles.items() if profile)
 
 
 def _is_renewed(key: Key, night: Night) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vendors.addresses import PLACEHOLDER, names_in, same_mailbox
+from vendors.smime import address_problem
 
 Path = tuple[str | int, ...]
 Contradiction = tuple[Path, object, str]
@@ -182,7 +183,25 @@ def _delivery(profile: Mapping[str, Any]) -> Iterator[Contradiction]:
             )
     if handoff.get("plain") is True and "client_secret" not in values:
         yield ("handoff", "plain"), True, "has no use where no client_secret is delivered; remove it"
+    yield from _sealing(handoff, values)
     yield from _labels(_table(handoff, "fields"), values)
+
+
+def _sealing(handoff: Mapping[str, Any], delivered: list[str]) -> Iterator[Contradiction]:
+    if handoff.get("smime") is None:
+        return
+    contact, path = handoff.get("contact"), ("handoff", "smime")
+    if handoff.get("to") == "owner":
+        yield path, "a table", 'encrypts to the vendor\'s contact; write to = "vendor" and contact, or remove it'
+    if delivered and "client_secret" not in delivered:
+        yield path, "a table", "has no use where no client_secret is delivered; remove it"
+    if handoff.get("plain") is True:
+        yield path, "a table", "and plain exclude each other: the secret is encrypted or it is not; remove one"
+    certificate = _table(handoff, "smime").get("certificate")
+    if isinstance(certificate, str) and isinstance(contact, str):
+        problem = address_problem(certificate, contact)
+        if problem:
+            yield (*path, "certificate"), certificate, problem
 
 
 def _labels(labels: Mapping[str, Any], delivered: list[str]) -> Iterator[Contradiction]:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from vendors import addresses
 from vendors.patterns import pattern_problem
+from vendors.smime import LONGEST_PEM, certificate_problem
 from vendors.windows import window_problem
 
 PARAMETER_NAME = "[A-Za-z][A-Za-z0-9_]{0,31}"  # 'gatehouse:parameter:{name}={value}' must fit a tag of 256 characters
@@ -92,6 +93,9 @@ IdentifierTemplate = Annotated[
 ]
 RelayStateTemplate = Annotated[str, _checked(addresses.relay_state_problem), _text(256)]
 MailAddress = Annotated[str, _checked(addresses.mail_address_problem), _text(254, format="email")]
+PinnedPem = Annotated[
+    str, _checked(certificate_problem), _text(LONGEST_PEM, pattern="^\\s*-----BEGIN CERTIFICATE-----")
+]
 TemplateId = Annotated[str, _checked(_template_id_problem), _text(36, format="uuid")]
 Scope = Annotated[str, _checked(_scope_problem), _text(100, pattern="^[A-Za-z][A-Za-z0-9._-]*$")]
 ParameterName = Annotated[str, _checked(_parameter_name_problem), _text(32, pattern=f"^{PARAMETER_NAME}$")]

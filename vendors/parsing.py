@@ -19,6 +19,7 @@ from vendors.profile import (
     Saml,
     SamlProfile,
     SecretPolicy,
+    Smime,
 )
 from vendors.reading import Path, Problem, instead_of, problems_of, read_toml
 from vendors.slug import VendorSlug
@@ -29,6 +30,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "saml": Saml,
     "certificate": CertificatePolicy,
     "handoff": Handoff,
+    "smime": Smime,
     "people": People,
 }
 

@@ -32,6 +32,7 @@ from vendors.fields import (
     Name,
     ParameterName,
     Pattern,
+    PinnedPem,
     RelayStateTemplate,
     ReplyUrlTemplate,
     Role,
@@ -42,6 +43,7 @@ from vendors.fields import (
     unprintable,
 )
 from vendors.patterns import LONGEST_VALUE
+from vendors.smime import PinnedCertificate, pinned
 
 Template = Literal["template"]  # read from the application that the gallery's template made
 DeliveredValue = Literal[
@@ -198,6 +200,17 @@ class Saml(Table):
     )
 
 
+class Smime(Table):
+    """The secret travels in the hand-off's mail, encrypted to the vendor's certificate."""
+
+    certificate: Annotated[PinnedPem, Field(description="The certificate of contact, PEM; an RSA key of 2048 bits.")]
+
+    @property
+    def pinned(self) -> PinnedCertificate:
+        """The certificate as it was read."""
+        return pinned(self.certificate)
+
+
 class Handoff(Table):
     """Who is told what, in which words of the vendor."""
 
@@ -228,6 +241,9 @@ class Handoff(Table):
     plain: Annotated[
         bool, Field(description="The secret may stand in the mail, if GATEHOUSE_ALLOW_PLAIN_SECRETS is on too.")
     ] = False
+    smime: Annotated[
+        Smime | None, Field(description="Pins a certificate to which the secret is encrypted, instead of the page.")
+    ] = None
 
 
 class People(Table):

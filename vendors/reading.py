@@ -91,6 +91,8 @@ def joined(path: Path) -> str:
 
 def shown(found: object) -> str:
     """Return what was found, short enough for a line."""
+    if isinstance(found, str) and "PRIVATE KEY" in found:
+        return "a private key, which is not repeated here"
     text = "a table" if isinstance(found, Mapping | BaseModel) else repr(found)
     return text if len(text) <= 120 else f"{text[:117]}..."
 

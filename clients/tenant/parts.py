@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from azure.identity.aio import DefaultAzureCredential
 
+from clients.envelope import enclosed
 from clients.graph import Graph
 from clients.ledger import Ledger
 from clients.mail import Mailer
@@ -116,5 +117,5 @@ class Parts:
         return len(await self.graph.managed())
 
     async def mail(self, letter: Letter) -> None:
-        """Put a letter into words and send it."""
-        await self.mailer.send(render_mail(letter))
+        """Seal what a letter holds sealed, put it into words and send it."""
+        await self.mailer.send(render_mail(enclosed(letter)))

@@ -78,7 +78,7 @@ async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token:
     page = await parts.ledger.add_page(page)
     await _close_others(parts, page, now)
     secret = None
-    if told.plain and told.secret_label and told.credential:
+    if told.secret_in_mail and told.credential:
         secret = await parts.vault.read_secret(work.request.key, KeyId(told.credential))
     letter = compose_handoff(
         told,

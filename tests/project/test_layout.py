@@ -75,9 +75,10 @@ def test_clock_is_read_in_one_function() -> None:
     assert readers == {"function_app.py:now", *dates}
 
 
-def test_secret_is_opened_at_three_places() -> None:
-    """The vault's write, the proof, and who may read the vendor's page: a fourth place is a discussion."""
+def test_secret_is_opened_at_four_places() -> None:
+    """The vault's write, the proof, who may read the vendor's page, and the envelope: a fifth place is a discussion."""
     assert calls_of("reveal", *APP, "sandbox", "benchmarks") == [
+        "clients/envelope.py:seal",
         "clients/sts.py:_prove",
         "clients/vault.py:_write",
         "sso/handoff.py:shown",

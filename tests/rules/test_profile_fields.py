@@ -15,6 +15,7 @@ from sso.model import key_of
 from sso.onboarding import Deployment, handoff, plan
 from sso.request import Onboarding, parse
 from tests.rules.paper import DEPLOYMENT, NOW, OWNER, PEOPLE, Paper, nothing
+from tests.vendors.pinned import vendor
 from tests.vendors.samples import OIDC, SAML, changed, toml
 from vendors.catalog import Catalog
 from vendors.parsing import parse_profile
@@ -55,6 +56,7 @@ OIDC_CHANGES: Mapping[str, Any] = {
     "handoff.valid_days": 6,
     "handoff.freeze": None,  # of the rotation, in test_freeze.py
     "handoff.plain": True,
+    "handoff.smime.certificate": vendor("support@paperweight.example").certificate,
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
@@ -86,6 +88,7 @@ SAML_CHANGES: Mapping[str, Any] = {
     "handoff.valid_days": 6,
     "handoff.freeze": None,  # of the rotation, in test_freeze.py
     "handoff.plain": None,  # of the OIDC sample
+    "handoff.smime.certificate": None,  # the same
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
@@ -104,6 +107,8 @@ def _sample(protocol: str, path: str | None = None, value: Any = None) -> Profil
     if path == "handoff.to":
         kept = {name: entry for name, entry in tables["handoff"].items() if name not in {"contact", "code_to"}}
         tables, path = changed(tables, ("handoff",), {**kept, **value}), None
+    if path == "handoff.smime.certificate":
+        tables, path = changed(tables, ("handoff", "smime"), {"certificate": value}), None
     if path:
         tables = changed(tables, tuple(path.split(".")), value)
     return parse_profile(SLUG, toml(tables))
@@ -139,7 +144,7 @@ def _told(profile: Profile, wanted: Onboarding, paper: Paper, deployment: Deploy
     assert told is not None
     assert paper.observed.page is not None
     letter = compose_handoff(
-        replace(told, plain=False),
+        replace(told, plain=False, sealed_for=None),
         organisation=ORGANISATION,
         owner=OWNER,
         page_url="https://gatehouse.contoso.com/api/handoffs/token",

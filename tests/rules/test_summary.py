@@ -13,6 +13,10 @@ from sso.operation import Operation, Waiting
 from sso.summary import LINES, Managed, Night, PutAside, candidates, compose_summary, sections
 from tests.handoff.given import ORGANISATION
 from tests.rules.paper import CATALOG, NOW, complete
+from tests.vendors.pinned import vendor
+from tests.vendors.samples import OIDC, changed, toml
+from vendors.parsing import parse_profile
+from vendors.slug import VendorSlug
 
 DAY = timedelta(days=1)
 SMARTTRACE, CLICKTIME = key_of("smarttrace", "default"), key_of("clicktime", "default")
@@ -107,6 +111,24 @@ def test_a_certificate_is_looked_at_by_the_one_that_signs() -> None:
     due = replace(found, service_principal=replace(found.service_principal, certificates=(ending,)))
     [line] = told(Night(applications=(due,)))["Due within 14 days"]
     assert line.startswith("clicktime/default: its signing certificate ends")
+
+
+def test_a_pinned_certificate_is_told_before_and_after_its_end() -> None:
+    """A month before a vendor's S/MIME certificate ends the operators are told, once, and then that it has ended."""
+    tables = changed(OIDC, ("handoff", "smime"), {"certificate": vendor(OIDC["handoff"]["contact"]).certificate})
+    profile = parse_profile(VendorSlug("smarttrace"), toml(tables))
+    assert profile.handoff.smime is not None
+    ends = profile.handoff.smime.pinned.ends
+    found = replace(with_secrets(secret("k", ends + 400 * DAY)), profile=profile)
+    bare = replace(found.application, passwords=())
+    night = Night(applications=(found, replace(found, key=key_of("smarttrace", "emea"), application=bare)))
+    assert told(night, ends - 31 * DAY) == {}
+    [line] = told(night, ends - 30 * DAY)["Due within 14 days"]
+    assert (
+        line == f"smarttrace: the S/MIME certificate in its profile ends {ends:%Y-%m-%d} (in 30 days). Pin a new one."
+    )
+    [line] = told(night, ends)["Overdue"]
+    assert line.startswith("smarttrace: The S/MIME certificate that the profile of Paperweight pins ended on")
 
 
 def test_a_wait_says_for_whom_and_since_when() -> None:
