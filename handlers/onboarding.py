@@ -16,6 +16,7 @@ from clients.ledger import Changed
 from clients.tenant import Tenant, Work
 from sso import permissions
 from sso.assignment import OVERDUE
+from sso.budget import cost
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.handoff import IdentityProvider, admin_consent_url
 from sso.letters import Asked, compose_consent_needed, compose_operation_failed
@@ -109,7 +110,7 @@ class _Run:
                 await self._save(replace(going_on, state="running", waiting_for=None))
             if not rest.steps:
                 return rest
-            await self._preflight()
+            await self._preflight(rest)
             if self.now - began > RUN_LIMIT * tenant.settings.wait_scale:
                 msg = "This run has used its time; the next one goes on."
                 raise NotReady(msg, retry_after=1, waiting_for="time")
@@ -133,12 +134,13 @@ class _Run:
             if isinstance(step, Assign):
                 queued |= {principal.object_id for principal in step.principals}
 
-    async def _preflight(self) -> None:
-        """See, before the first write, that our own token carries what this request needs."""
+    async def _preflight(self, rest: Plan) -> None:
+        """See, before the first write, that our own token carries what is needed, and reserve all writes at once."""
         if not self.checked:
             roles = (await self.tenant.graph.identity()).roles
             if missing := permissions.lacking(self.request, roles):
                 raise TenantError(permissions.where_to_grant(missing), missing=missing[0])
+            await self.tenant.reserve(cost(rest.steps), self.now, urgent=True)
             self.checked = True
 
     async def _observe(self) -> Observed:

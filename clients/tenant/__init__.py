@@ -21,6 +21,7 @@ from clients.sts import Sts
 from clients.tenant import access, braking, credentials, directory, telling
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
+from clients.tenant.reserving import reserve
 from clients.tenant.settling import settle
 from clients.vault import Vault
 from sso import brake, steps
@@ -121,6 +122,10 @@ class Tenant(Parts):
     async def lease(self, key: Key, holder: str, now: datetime) -> bool:
         """Take or renew the right to write to one key; False while another run holds it."""
         return await self.ledger.lease(key, holder, now, self.settings.wait_scale)
+
+    async def reserve(self, writes: int, now: datetime, *, urgent: bool = False, in_line: bool = False) -> None:
+        """Return when so many writes may be made within the shared budget; raises `NotReady` where that is not soon."""
+        await reserve(self, writes, now, urgent=urgent, in_line=in_line)
 
     async def open_batches(
         self, operation: OperationId, changes: Iterable[Change], now: datetime, *, urgent: bool = False
