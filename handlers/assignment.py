@@ -6,7 +6,7 @@ queue assignments      a message without a batch: write the batches, send a mess
 
 Assignments are objects of their own and their repetition is success, so a batch takes no lease: a message that comes
 twice changes nothing twice. Each is sent inside the write budget that all hosts share. What is throttled or not
-replicated yet is sent again later, what is refused is recorded with its reason, and the last batch settles the operation.
+replicated yet is sent again later, what is refused is recorded with its reason; the last batch settles the operation.
 """
 
 from collections.abc import Mapping
