@@ -5,14 +5,15 @@ from typing import Any
 
 from clients.ledger import Changed
 from clients.tenant import Tenant
-from sso import rollover, rotation
+from sso import rollover
+from sso.credentials import Credential, credentials_of, waiting_on
 from sso.errors import Reason, Refused
 from sso.handoff import acknowledged, state_at
 from sso.model import Key, owner_from_tags, parameters_from_tags
-from sso.observed import Observed
 from sso.onboarding import plan
+from sso.operation import Waiting
 from sso.request import Onboarding
-from vendors.profile import OidcProfile, Profile, SamlProfile
+from vendors.profile import OidcProfile
 
 PAGE = 100  # applications in one page of the list
 NOTE_LENGTH = 1000  # characters of an acknowledgement's note
@@ -32,6 +33,8 @@ async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
         found = plan(profile, standing, observed, tenant.deployment, now)
         drift = [*(step.sentence for step in found.steps), *found.differences]
     page = observed.page
+    unfinished = await tenant.ledger.unfinished_of(key)
+    credentials = credentials_of(profile, observed, now)
     return {
         "vendor": key.vendor,
         "instance": key.instance,
@@ -39,76 +42,29 @@ async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
         "client_id": application.client_id,
         "object_id": application.object_id,
         "protocol": profile.protocol,
-        "credentials": credentials(profile, observed, now),
+        "credentials": [
+            _shown(credential, waiting_on(credential, credentials, observed, unfinished), now)
+            for credential in credentials
+        ],
         "handoff": {"state": state_at(page, now), "to": page.to, "at": page.changed.isoformat()} if page else None,
         "assignments": len(observed.assignments),
         "drift": drift,
     }
 
 
-def credentials(profile: Profile, observed: Observed, now: datetime) -> list[dict[str, Any]]:
-    """Every credential of an application, ours and others', with what it is for."""
-    if isinstance(profile, SamlProfile):
-        return _certificates(observed, now)
-    return _secrets(observed, now)
-
-
-def _secrets(observed: Observed, now: datetime) -> list[dict[str, Any]]:
-    passwords = observed.application.passwords if observed.application else ()
-    facts = rotation.SecretFacts(observed.key, passwords, observed.versions, now)
-    current, staged = facts.current, facts.staged
-    known = {version.key_id for version in observed.versions}
-    shown = []
-    for password in passwords:
-        ours = rotation.carries_marker(password.display_name, observed.key)
-        if current and password.key_id == current.key_id:
-            state = "current"
-        elif staged and password.key_id == staged.key_id:
-            state = "staged"
-        elif not ours:
-            state = "foreign"
-        else:
-            state = "previous" if password.key_id in known else "value lost"
-        shown.append(_credential("client_secret", password.key_id, state, password.starts, password.ends, ours, now))
-    return shown
-
-
-def _certificates(observed: Observed, now: datetime) -> list[dict[str, Any]]:
-    service_principal = observed.service_principal
-    if service_principal is None:
-        return []
-    active = rollover.active(service_principal)
-    return [
-        _credential(
-            "signing_certificate",
-            certificate.thumbprint,
-            "active" if certificate == active else "inactive",
-            certificate.starts,
-            certificate.ends,
-            certificate.display_name == rollover.subject(observed.key),
-            now,
-        )
-        for certificate in service_principal.certificates
-    ]
-
-
-def _credential(
-    kind: str,
-    name: str,
-    state: str,
-    starts: datetime,
-    ends: datetime,
-    ours: bool,
-    now: datetime,
-) -> dict[str, Any]:
+def _shown(credential: Credential, waiting: Waiting | None, now: datetime) -> dict[str, Any]:
     return {
-        "type": kind,
-        "id": name,
-        "state": state,
-        "starts": starts.isoformat(),
-        "ends": ends.isoformat(),
-        "days_left": (ends - now).days,
-        "ours": ours,
+        "type": credential.kind,
+        "id": credential.id,
+        "state": credential.state,
+        "starts": credential.starts.isoformat(),
+        "ends": credential.ends.isoformat(),
+        "age_days": max(0, (now - credential.starts).days),
+        "days_left": (credential.ends - now).days,
+        "ours": credential.ours,
+        "waiting_for": (
+            {"what": waiting.what, "whom": waiting.whom, "since": waiting.since.isoformat()} if waiting else None
+        ),
     }
 
 
@@ -147,7 +103,7 @@ async def acknowledge(tenant: Tenant, key: Key, body: object, now: datetime) -> 
     observed = await tenant.observe(key, profile, now)
     if observed.application is None:
         raise _unknown(key)
-    held = {credential["id"].casefold(): credential["id"] for credential in credentials(profile, observed, now)}
+    held = {credential.id.casefold(): credential.id for credential in credentials_of(profile, observed, now)}
     found = held.get(named.casefold())
     if found is None:
         raise Refused(Reason("key_id", f"'{key}' has no such credential. GET the application to see them."), status=404)

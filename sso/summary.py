@@ -23,7 +23,7 @@ CERTIFICATE_NOTICE = timedelta(days=60)
 PINNED_NOTICE = timedelta(days=30)  # a vendor needs some weeks to have a new S/MIME certificate made
 LINES = 40  # of one section; the rest is counted
 _PEOPLE: frozenset[What] = frozenset({"permission", "consent", "parameters", "acknowledgement", "release"})
-_WAITS: Mapping[What, str] = {
+WAITS: Mapping[What, str] = {
     "replication": "waits for replication in {whom}",
     "throttling": "waits because {whom} throttles",
     "permission": "waits for a permission, which {whom} must grant",
@@ -261,7 +261,7 @@ def _wait(operation: Operation, now: datetime) -> str:
     waiting = operation.waiting_for
     if waiting is None:
         return "does not wait."
-    return f"{_WAITS[waiting.what].format(whom=waiting.whom)} since {_day(waiting.since, now)}."
+    return f"{WAITS[waiting.what].format(whom=waiting.whom)} since {_day(waiting.since, now)}."
 
 
 def _day(instant: datetime, now: datetime) -> str:

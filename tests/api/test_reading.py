@@ -171,7 +171,12 @@ async def test_live_application_has_its_published_shape(quiet: World) -> None:
         application = shaped("application", reply.body)
         assert application["drift"] == []
         assert application["assignments"] == 2
-        assert [(c["type"], c["ours"]) for c in application["credentials"]] == [(kind, True)]
+        (credential,) = application["credentials"]
+        state = "current" if kind == "client_secret" else "active"
+        assert (credential["type"], credential["state"], credential["ours"]) == (kind, state, True)
+        assert credential["age_days"] == 0
+        assert credential["days_left"] > 100
+        assert credential["waiting_for"] == operation["waiting_for"]
         assert application["handoff"]["state"] == "open"
         lines = [line for page in await pages(quiet, "/applications", "applications") for line in page]
         (line,) = [line for line in lines if line["vendor"] == vendor]
@@ -188,6 +193,8 @@ async def test_live_application_has_its_published_shape(quiet: World) -> None:
         assert recorded.status == 200, recorded.text
         shaped("acknowledgement", recorded.body)
         assert shaped("operation", await quiet.rest(operation["operation"]))["state"] == "done"
+        application = shaped("application", (await quiet.api("GET", f"/applications/{vendor}/default")).body)
+        assert [c["waiting_for"] for c in application["credentials"]] == [None]
 
 
 async def test_only_a_failed_or_waiting_operation_is_replayed(quiet: World) -> None:

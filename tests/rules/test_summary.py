@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from clients.render import render_mail
 from sso.errors import Reason
 from sso.model import KeyId, OperationId, PasswordCredential, Thumbprint, TokenSigningCertificate, key_of
-from sso.operation import Operation, Waiting
-from sso.summary import LINES, Managed, Night, PutAside, candidates, compose_summary, sections
+from sso.operation import Operation, Waiting, What
+from sso.summary import LINES, WAITS, Managed, Night, PutAside, candidates, compose_summary, sections
 from tests.handoff.given import ORGANISATION
 from tests.rules.paper import CATALOG, NOW, complete
 from tests.vendors.pinned import vendor
@@ -144,6 +144,11 @@ def test_a_wait_says_for_whom_and_since_when() -> None:
     assert "its old client secret ends 2026-09-11 (in 10 days)" in told(ending)["Overdue"][0]
     ours = operation(waiting_for=Waiting("time", "the overlap", NOW - 30 * DAY))
     assert list(told(replace(night, unfinished=(ours,)))) == ["Waiting"]
+
+
+def test_every_wait_has_its_words() -> None:
+    """Whatever an operation can wait for can be said in a summary."""
+    assert set(WAITS) == set(get_args(What))
 
 
 def test_what_is_not_ours_is_named() -> None:

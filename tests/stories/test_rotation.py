@@ -19,6 +19,13 @@ async def secrets_of(world: World) -> dict[str, str]:
     return {credential["id"]: credential["state"] for credential in reply.body["credentials"]}
 
 
+async def waits_of(world: World) -> dict[str, tuple[str, str]]:
+    """What each credential that waits is waiting for, and of whom, by state."""
+    reply = await world.api("GET", "/applications/smarttrace/default")
+    waiting = {credential["state"]: credential["waiting_for"] for credential in reply.body["credentials"]}
+    return {state: (found["what"], found["whom"]) for state, found in waiting.items() if found}
+
+
 async def test_rotation_keeps_sign_in_working_throughout(world: World) -> None:
     """Before, between and after the vendor's switch an assigned person signs in, and the old secret stays meanwhile."""
     await world.onboard("smarttrace")
@@ -30,9 +37,15 @@ async def test_rotation_keeps_sign_in_working_throughout(world: World) -> None:
     assert operation["waiting_for"]["what"] == "acknowledgement"
     assert (await world.sign_in("smarttrace"))["signed_in"]
     assert sorted((await secrets_of(world)).values()) == ["current", "previous"]
+    assert await waits_of(world) == {"current": ("acknowledgement", "the owner")}
     assert await world.collect("smarttrace") == {"configured": True, "acknowledged": True, "reason": None}
     assert (await world.sign_in("smarttrace"))["signed_in"]
     assert (await secrets_of(world))[old] == "previous"
+
+    async def overlaps() -> bool:
+        return await waits_of(world) == {"previous": ("time", "the overlap")}
+
+    await until(overlaps)
 
 
 async def test_compromised_secret_is_removed_at_once(world: World) -> None:
