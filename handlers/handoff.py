@@ -147,6 +147,9 @@ async def _carry_out(
             return await _collect(tenant, page, profile)
         case "acknowledged":
             await _acknowledge(tenant, page, now)
+        case "activates":
+            for operation in await tenant.ledger.unfinished_of(page.key):
+                await tenant.settle(operation.id, now)
         case "reported":
             letter = partial(compose_page_problem, page, profile.name, press.text, organisation=organisation)
             if not await _tell(tenant, page, letter):
@@ -199,6 +202,7 @@ async def _collect(tenant: Tenant, page: Page, profile: Profile) -> PageReply:
         "values": _in_order(page, profile, secret),
         "steps": profile.handoff.steps,
         "can_collect": False,
+        "can_activate": False,
         "can_acknowledge": True,
     }
     return _reply(200, render_page("handoff_values", values))
@@ -278,7 +282,9 @@ def _form(tenant: Tenant, page: Page, hint: Hint | None = None, text: str = "") 
         "steps": profile.handoff.steps,
         "guide": profile.guide,
         "can_collect": page.secret and page.state == "open",
-        "can_acknowledge": not page.secret or page.state == "collected",
+        "can_activate": page.activates and page.activated is None,
+        "can_acknowledge": (not page.secret or page.state == "collected")
+        and not (page.activates and page.activated is None),
         "collected": moment(page.collected) if page.collected else None,
         "facts": (
             ("Vendor", profile.name),

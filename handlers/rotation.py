@@ -1,12 +1,13 @@
 """Rotation: find what is due, and open the operation that renews it; carrying it out is an onboarding's way.
 
-    timer find_due                        every application's newest secret of ours, page by page -> what is due
+    timer find_due                        every application's secret or certificate, page by page -> what is due
     Event Grid secret_near_expiry         one secret that the vault calls near its end -> whether it is due
-    POST /applications/.../rotations      one secret now; `compromised` retires the old one at once
-    queue rotations                       observe -> plan -> mint, prove, promote, hand over -> wait -> retire
+    POST /applications/.../rotations      one credential now; `compromised` retires the old one at once
+    queue rotations                       secrets: observe -> plan -> mint, prove, promote, hand over -> wait -> retire
+                                          certificates: add, announce -> wait -> activate -> retire
 
 Neither timer nor event decides anything: one operation per credential does, from what is there when its message comes.
-However many find the same secret due at the same moment, they open one.
+However many find the same credential due at the same moment, they open one.
 """
 
 import logging
@@ -17,13 +18,14 @@ from typing import Any
 
 from clients.ledger import Changed, new_operation_id, repeat_name
 from clients.tenant import Tenant
-from sso import rotation, vault_events
+from sso import rollover, rotation, vault_events
 from sso.caller import Caller
 from sso.errors import GatehouseError, Reason, Refused
-from sso.model import Application, Key, KeyId, PasswordCredential
+from sso.model import Application, Key, ServicePrincipal
+from sso.observed import Observed
 from sso.onboarding import credential_of, plan
-from sso.operation import Operation, accepted
-from sso.request import from_json, standing
+from sso.operation import Operation, accepted, planned
+from sso.request import from_json, standing, to_json
 from vendors.profile import OidcProfile, Profile
 
 _log = logging.getLogger(__name__)
@@ -34,43 +36,67 @@ RETRY_FAILED = timedelta(days=1)
 
 
 async def rotate(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
-    """Open a rotation of the current client secret now; raises `Refused` with every reason."""
-    reason = _reason(body)
+    """Open a rotation of the credential in use now; raises `Refused` with every reason.
+
+    One that is under way and turns out to be about a compromised credential goes on as such.
+    """
+    compromised = _reason(body) == "compromised"
     profile = tenant.profile(key.vendor)
-    if not isinstance(profile, OidcProfile):
-        detail = (
-            f"{profile.name} signs in by SAML and has no client secret. Its signing certificate is not rotated yet."
-        )
-        raise Refused(Reason("vendor", detail))
     observed = await tenant.observe(key, profile, now)
-    if observed.application is None:
-        raise Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)
-    current = credential_of(profile, observed, now)
+    request = standing(key, observed.application)
+    current = _in_use(profile, observed, now)
     if current is None:
-        raise Refused(Reason("instance", f"'{key}' has no current client secret. Repeat its onboarding."), status=409)
+        raise Refused(Reason("instance", f"'{key}' has no current credential. Repeat its onboarding."), status=409)
     last = await tenant.ledger.newest_of(key, "rotation")
     if last and not last.finished and _succeeds(last) == current:
+        if compromised:
+            return await _compromise(tenant, last, now)
         raise _rotates_already(last)
-    compromised = reason == "compromised"
-    asked = rotation.Rotation(KeyId(current), "compromised" if compromised else "requested")
-    request = replace(standing(key, observed.application), rotation=asked)
-    first = plan(profile, request, observed, tenant.deployment, now).steps
-    opening = accepted(new_operation_id(now), "rotation", request, first, now, caller=caller.name)
-    operation, opened = await _open(tenant, opening, last)
+    request = replace(request, rotation=rotation.Rotation(current, "compromised" if compromised else "requested"))
+    opening = accepted(new_operation_id(now), "rotation", request, (), now, caller=caller.name)
+    first = plan(profile, request, observed, tenant.deployment, now, operation=opening.id).steps
+    operation, opened = await _open(tenant, planned(opening, first, now), last)
     if not opened:
         raise _rotates_already(operation)
     return operation
 
 
+def _in_use(profile: Profile, observed: Observed, now: datetime) -> str | None:
+    """The key ID or thumbprint that people sign in with."""
+    if isinstance(profile, OidcProfile):
+        return credential_of(profile, observed, now)
+    found = observed.service_principal
+    signing = rollover.active(found) if found else None
+    return signing.thumbprint if signing else None
+
+
+async def _compromise(tenant: Tenant, operation: Operation, now: datetime) -> Operation:
+    """Let a rotation that is under way retire the old credential at once."""
+    request = from_json(operation.request)
+    if request.rotation:
+        request = replace(request, rotation=replace(request.rotation, reason="compromised"))
+    going_on = replace(operation, request=to_json(request), state="accepted", not_before=now, changed=now)
+    try:
+        written = await tenant.ledger.replace_operation(going_on)
+    except Changed:
+        detail = f"Operation {operation.id} has just changed; send the request again."
+        raise Refused(Reason("operation", detail), status=409) from None
+    await tenant.queues.send(operation.queue, operation.id)
+    return written
+
+
 async def tick(tenant: Tenant, now: datetime) -> int:
-    """Open an operation for every client secret of ours that is due; returns how many.
+    """Open an operation for every credential in use that is due; returns how many.
 
     One application that fails neither stops the others nor hides behind them.
     """
     opened = 0
+    service_principals = await tenant.graph.managed_service_principals()
     for key, application in await tenant.graph.managed():
         try:
-            opened += await _open_if_newest_is_due(tenant, key, application, now)
+            service_principal = service_principals.get(application.client_id)
+            due = _due(tenant.catalog.load(key.vendor), key, application, service_principal, now)
+            opened += due is not None and await _open_if_none(tenant, key, application, due, now)
         except (GatehouseError, LookupError, ValueError) as error:
             _log.warning("Rotation of %s could not be looked at: %s", key, error)
     return opened
@@ -96,48 +122,46 @@ async def near_expiry(tenant: Tenant, kind: object, data: object, now: datetime)
     if application is None or current is None or credential is None or current.version != event.version:
         _log.info("ignored an event of the vault: version %.40r of %s is not current", event.version, event.key)
         return False
-    opened = await _open_if_due(tenant, event.key, application, credential, now, wake=True)
+    policy = timedelta(days=profile.oidc.secret.renew_before_days) if isinstance(profile, OidcProfile) else None
+    due = policy is not None and rotation.is_due(credential.ends, policy, now)
+    opened = due and await _open_if_none(tenant, event.key, application, credential.key_id, now, wake=True)
     if not opened:
         _log.info("an event of the vault opened nothing: the secret of %s is not due, or has its rotation", event.key)
     return opened
 
 
-async def _open_if_newest_is_due(tenant: Tenant, key: Key, application: Application, now: datetime) -> bool:
-    ours = [p for p in application.passwords if rotation.carries_marker(p.display_name, key)]
-    newest = max(ours, key=lambda password: password.starts, default=None)
-    return newest is not None and await _open_if_due(tenant, key, application, newest, now)
+def _due(
+    profile: Profile, key: Key, application: Application, service_principal: ServicePrincipal | None, now: datetime
+) -> str | None:
+    """The newest secret of ours, or the certificate that signs, where a successor is due."""
+    if isinstance(profile, OidcProfile):
+        ours = [p for p in application.passwords if rotation.carries_marker(p.display_name, key)]
+        newest = max(ours, key=lambda password: password.starts, default=None)
+        policy = timedelta(days=profile.oidc.secret.renew_before_days)
+        return newest.key_id if newest and rotation.is_due(newest.ends, policy, now) else None
+    signing = rollover.active(service_principal) if service_principal else None
+    policy = timedelta(days=profile.saml.certificate.renew_before_days)
+    return signing.thumbprint if signing and rotation.is_due(signing.ends, policy, now) else None
 
 
-async def _open_if_due(
-    tenant: Tenant,
-    key: Key,
-    application: Application,
-    credential: PasswordCredential,
-    now: datetime,
-    *,
-    wake: bool = False,
+async def _open_if_none(
+    tenant: Tenant, key: Key, application: Application, credential: str, now: datetime, *, wake: bool = False
 ) -> bool:
-    """Open the rotation of one secret, if it is due and has none; `wake` sends the message of one that it has."""
-    profile: Profile = tenant.catalog.load(key.vendor)
-    if not isinstance(profile, OidcProfile):
-        return False
-    policy = timedelta(days=profile.oidc.secret.renew_before_days)
-    if not rotation.is_due(credential, policy, now):
-        return False
+    """Open the rotation of a credential that is due, if it has none; `wake` sends the message of one that it has."""
     last = await tenant.ledger.newest_of(key, "rotation")
-    if last and _succeeds(last) == credential.key_id:
+    if last and _succeeds(last) == credential:
         if not last.finished:
             if wake:
                 await tenant.queues.send(last.queue, last.id)
             return False
         if last.state == "failed" and now - last.changed < RETRY_FAILED:
             return False
-    request = replace(standing(key, application), rotation=rotation.Rotation(credential.key_id))
+    request = replace(standing(key, application), rotation=rotation.Rotation(credential))
     _, opened = await _open(tenant, accepted(new_operation_id(now), "rotation", request, (), now), last)
     return opened
 
 
-def _succeeds(operation: Operation) -> KeyId | None:
+def _succeeds(operation: Operation) -> str | None:
     asked = from_json(operation.request).rotation
     return asked.succeeds if asked else None
 

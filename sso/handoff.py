@@ -16,20 +16,24 @@ from typing import Literal, assert_never
 from urllib.parse import urlsplit
 
 from sso.model import ClientId, Key, KeyId, ObjectId, OperationId, Secret, fingerprint
-from vendors.profile import OidcProfile, Profile
+from vendors.profile import OidcProfile, Profile, RolloverMode
 from vendors.smime import PinnedCertificate
 
 PageState = Literal["open", "collected", "acknowledged", "locked", "lapsed", "replaced"]
-Action = Literal["collect", "acknowledge", "problem"]
+Action = Literal["collect", "acknowledge", "activate", "problem"]
 Outcome = Literal[
     "collected",  # this caller, and no other, may be shown the secret once the page is written
     "acknowledged",
+    "activates",  # the new signing certificate is to sign from now on
     "reported",
     "wrong_code",
     "locks",  # the wrong code that locked the page
     "ill_formed_code",
     "code_not_sent",
     "collect_first",
+    "activate_first",
+    "nothing_to_activate",
+    "activated_already",
     "nothing_to_collect",
     "collected_already",
     "acknowledged_already",
@@ -69,6 +73,25 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Announcement:
+    """A signing certificate that takes the place of the one in use, as its hand-off tells of it."""
+
+    mode: RolloverMode
+    old_ends: datetime
+    thumbprint: str | None  # of the new one; None: it is added by "activate now"
+    starts: datetime | None
+    ends: datetime | None
+    signs_from: datetime | None  # where nobody has to press anything
+    metadata_url: str
+    certificate: Value | None  # the new one as a file
+
+    @property
+    def activates(self) -> bool:
+        """Whether the page has the button "activate now"."""
+        return self.thumbprint is None or self.mode == "single"
+
+
+@dataclass(frozen=True)
 class Handoff:
     """Everything that one hand-off tells, except link, code and time."""
 
@@ -90,6 +113,7 @@ class Handoff:
     guide: str
     try_url: str | None
     valid_days: int
+    announcement: Announcement | None = None  # of a signing certificate that is renewed
 
     @property
     def secret_in_mail(self) -> bool:
@@ -126,6 +150,8 @@ class Page:
     reminded: datetime | None = None  # when the last reminder was made of it, because nobody had acknowledged
     warned: datetime | None = None  # when the owner was warned that the old secret ends unreplaced
     lock_told: datetime | None = None  # when the owner was told that wrong codes locked it
+    activates: bool = False  # whether "activate now" stands on it
+    activated: datetime | None = None  # when that was pressed
 
     @property
     def lock_untold(self) -> bool:
@@ -182,6 +208,11 @@ def pem(der: bytes) -> str:
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 
 
+def certificate_file(key: Key, der: bytes) -> Value:
+    """A certificate as a file of its own, whatever the profile delivers."""
+    return Value("New certificate", pem(der), f"{key.vendor}-{key.instance}-new.cer")
+
+
 def admin_consent_url(provider: IdentityProvider) -> str:
     """Where an administrator consents for everyone (learn.microsoft.com/entra/identity-platform/v2-admin-consent)."""
     return f"{provider.authority_url.rstrip('/')}/{provider.tenant_id}/adminconsent?client_id={provider.client_id}"
@@ -196,6 +227,7 @@ def handoff_of(
     parameters: Mapping[str, str],
     credential: str | None,
     plain_allowed: bool = False,
+    announcement: Announcement | None = None,
 ) -> Handoff:
     """Gather what is told; raises `ValueError` where the profile delivers a value that does not exist (yet)."""
     told = profile.handoff
@@ -234,6 +266,7 @@ def handoff_of(
         guide=profile.guide,
         try_url=None if _hidden(profile) else available["user_access_url"],
         valid_days=told.valid_days,
+        announcement=announcement,
     )
 
 
@@ -267,6 +300,8 @@ def facts_of(handoff: Handoff) -> str:
         *("parameters", *(part for pair in handoff.parameters for part in pair)),
         *("steps", *handoff.steps, handoff.provisioning, handoff.guide, handoff.try_url or "", str(handoff.valid_days)),
         *(("sealed for", handoff.sealed_for.thumbprint) if handoff.sealed_for else ()),
+        # Once there is a new certificate the credential says so, before and after it signs.
+        *(("to be renewed",) if handoff.announcement and handoff.announcement.thumbprint is None else ()),
     )
 
 
@@ -374,6 +409,7 @@ def new_page(handoff: Handoff, operation: OperationId, token: str, now: datetime
         attempts=0,
         link_mailed=None,
         code_mailed=None,
+        activates=handoff.announcement is not None and handoff.announcement.activates,
     )
 
 
@@ -450,6 +486,8 @@ def judge(page: Page, action: Action, code: str, now: datetime) -> Verdict:
             # The state follows by `acknowledged` once the acknowledgement is recorded, so that a killed request can
             # be repeated.
             return Verdict("acknowledged", right)
+        case "activate":
+            return Verdict("activates", replace(right, activated=now))
         case "problem":
             return Verdict("reported", right)
         case _:
@@ -466,11 +504,17 @@ def _finished(state: PageState, action: Action, page: Page) -> Outcome | None:
         case "open":
             if action == "acknowledge" and page.secret:
                 return "collect_first"
+            if action == "acknowledge" and page.activates and page.activated is None:
+                return "activate_first"
         case "collected":
             if action == "collect":
                 return "collected_already"
         case _:
             assert_never(state)
+    if action == "activate" and page.activated:
+        return "activated_already"
+    if action == "activate" and not page.activates:
+        return "nothing_to_activate"
     return "nothing_to_collect" if action == "collect" and not page.secret else None
 
 

@@ -25,7 +25,8 @@ Folder = Literal[
     "owner_changed",
     "operation_failed",
     "consent_needed",
-    "secret_ending",
+    "credential_ending",
+    "certificate_renewal",
     "summary",
     "braked",
 ]
@@ -189,7 +190,7 @@ def compose_handoff(
     recipient = recipient_of(owner, organisation)
     reference = reference_of(handoff_facts(handoff))
     values: dict[str, object] = {
-        **_application(handoff.key, handoff.vendor, organisation),
+        **application_values(handoff.key, handoff.vendor, organisation),
         "facts": (
             ("Vendor", handoff.vendor),
             ("Instance", handoff.key.instance),
@@ -244,32 +245,6 @@ def compose_handoff(
     )
 
 
-def compose_secret_ending(
-    handoff: Handoff, *, organisation: Organisation, owner: Principal | None, ends: datetime
-) -> Letter:
-    """Warn owner and operators that nobody has acknowledged the new secret, and when the old one ends."""
-    recipient = recipient_of(owner, organisation)
-    reference = reference_of(handoff_facts(handoff))
-    return Letter(
-        "secret_ending",
-        tuple(dict.fromkeys((recipient.address, organisation.operators))),
-        reference,
-        {
-            **_application(handoff.key, handoff.vendor, organisation),
-            "facts": (
-                ("Vendor", handoff.vendor),
-                ("Instance", handoff.key.instance),
-                ("Reference", reference),
-                ("Old secret ends", moment(ends)),
-            ),
-            "why": recipient.why,
-            "contact": handoff.contact,
-            "ends": moment(ends),
-            "reference": reference,
-        },
-    )
-
-
 def compose_code(
     handoff: Handoff, *, organisation: Organisation, owner: Principal | None, code: str, valid_until: datetime
 ) -> Letter:
@@ -282,7 +257,7 @@ def compose_code(
         (handoff.code_to if to_vendor and handoff.code_to else recipient.address,),
         reference,
         {
-            **_application(handoff.key, handoff.vendor, organisation),
+            **application_values(handoff.key, handoff.vendor, organisation),
             "facts": (
                 ("Vendor", handoff.vendor),
                 ("Instance", handoff.key.instance),
@@ -345,7 +320,7 @@ def compose_owner_changed(
         (recipient.address,),
         operation,
         {
-            **_application(key, vendor, organisation),
+            **application_values(key, vendor, organisation),
             "why": recipient.why,
             "facts": (
                 ("Vendor", vendor),
@@ -377,7 +352,7 @@ def compose_operation_failed(
         (recipient.address,),
         operation,
         {
-            **_application(key, vendor or "Gatehouse", organisation),
+            **application_values(key, vendor or "Gatehouse", organisation),
             "why": recipient.why,
             "facts": (
                 *([("Vendor", vendor)] if vendor else []),
@@ -410,7 +385,7 @@ def compose_consent_needed(
         (recipient.address,),
         operation,
         {
-            **_application(key, vendor, organisation),
+            **application_values(key, vendor, organisation),
             "why": recipient.why,
             "facts": (
                 ("Vendor", vendor),
@@ -440,7 +415,7 @@ def compose_braked(
         (organisation.operators,),
         operation,
         {
-            **_application(None, "Gatehouse", organisation),
+            **application_values(None, "Gatehouse", organisation),
             "things": things,
             "meanwhile": meanwhile,
             "facts": (
@@ -460,7 +435,7 @@ def moment(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _application(key: Key | None, vendor: str, organisation: Organisation) -> dict[str, object]:
+def application_values(key: Key | None, vendor: str, organisation: Organisation) -> dict[str, object]:
     """What every mail names."""
     return {
         "organisation": organisation.name,
@@ -474,7 +449,7 @@ def _application(key: Key | None, vendor: str, organisation: Organisation) -> di
 def _page(page: Page, vendor: str, organisation: Organisation) -> dict[str, object]:
     """What a mail about a page names."""
     return {
-        **_application(page.key, vendor, organisation),
+        **application_values(page.key, vendor, organisation),
         "facts": (("Vendor", vendor), ("Instance", page.key.instance), ("Reference", page.reference)),
         "reference": page.reference,
     }

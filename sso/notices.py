@@ -39,6 +39,8 @@ HINTS: Mapping[Outcome, Hint] = {
     "code_not_sent": Hint(409, "The code of this page has not been sent yet. Try again when it has reached you."),
     "collect_first": Hint(409, "Collect the values first; they can be confirmed once they were shown."),
     "nothing_to_collect": Hint(409, "There is nothing to collect on this page: the values stand in the mail."),
+    "activate_first": Hint(409, "Press 'Activate now' first; then test a sign-in, and confirm it."),
+    "nothing_to_activate": Hint(409, "There is nothing to activate on this page."),
     "collected_already": Hint(409, f"The values were collected already and are not shown again. Not by you? {_ASK}"),
 }
 NO_REPORT = Hint(400, "Write what does not fit; an empty report helps nobody. Nothing was sent.", blames="text")
@@ -48,6 +50,17 @@ NOTICES: Mapping[Outcome, Notice] = {
     "acknowledged": Notice(200, "Thank you", "Recorded as installed and tested. Nothing is left to do here."),
     "acknowledged_already": Notice(
         200, "This hand-off is done", "It was recorded as installed and tested. Nothing is left to do here."
+    ),
+    "activates": Notice(
+        200,
+        "The new certificate is being activated",
+        "It signs within a minute or two. Save the form with the new certificate or have the metadata read again now,"
+        " and test a sign-in. Then open the link of your newest mail and press 'Installed and tested'.",
+    ),
+    "activated_already": Notice(
+        200,
+        "The new certificate is active",
+        "'Activate now' was pressed before. Test a sign-in, then press 'Installed and tested' on your newest page.",
     ),
     "reported": Notice(200, "Thank you", "Your report was mailed to the owner. This page stays open."),
     "locks": Notice(423, "This page is locked", f"Too many wrong codes; the owner was told. {_ASK}", alarm=True),

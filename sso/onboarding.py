@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sso import freeze, rollover, rotation, steps
+from sso import freeze, renewal, rollover, rotation, steps
 from sso.assignment import choose_role
 from sso.handoff import (
     Handoff,
@@ -31,6 +31,8 @@ from sso.model import (
     Application,
     KeyId,
     ServicePrincipal,
+    Thumbprint,
+    TokenSigningCertificate,
     adoption_tag,
     foreign_tags,
     owner_from_tags,
@@ -124,20 +126,21 @@ class _Planner:
     def steps(self, queued: frozenset[str]) -> Iterator[Step]:
         if self.unsealable():
             return
-        for twin in self.observed.twins:
-            yield steps.RemoveTwin(
-                sentence=f"Delete the empty application {twin} that a lost answer left behind.", object_id=twin
-            )
-        yield from self._create()
-        yield from self._configure()
-        if self.wanted.lacks_addresses():
-            return
-        if isinstance(self.profile, OidcProfile):
-            yield from self._consent(self.profile)
-            yield from self._secret(self.profile)
+        if self.request.rotation:  # touches the credential and nothing else
+            yield from self._trust()
         else:
-            yield from self._certificate(self.profile)
-        yield from self._assign(queued)
+            for twin in self.observed.twins:
+                yield steps.RemoveTwin(
+                    sentence=f"Delete the empty application {twin} that a lost answer left behind.", object_id=twin
+                )
+            yield from self._create()
+            yield from self._configure()
+            if self.wanted.lacks_addresses():
+                return
+            if isinstance(self.profile, OidcProfile):
+                yield from self._consent(self.profile)
+            yield from self._trust()
+            yield from self._assign(queued)
         yield from self._tell()
         yield from self.succeed()
 
@@ -206,6 +209,14 @@ class _Planner:
 
     # Trust
 
+    def _trust(self) -> Iterator[Step]:
+        if isinstance(self.profile, OidcProfile):
+            yield from self._secret(self.profile)
+        elif self.rolling and isinstance(self.profile, SamlProfile):
+            yield from renewal.roll_over(self.rolling, self.profile, self.request.key)
+        elif isinstance(self.profile, SamlProfile):
+            yield from self._certificate(self.profile)
+
     def _consent(self, profile: OidcProfile) -> Iterator[Step]:
         wanted = frozenset(profile.oidc.scopes)
         if self.observed.grant is None or not wanted <= self.observed.grant.scopes:
@@ -257,17 +268,48 @@ class _Planner:
     def _certificate(self, profile: SamlProfile) -> Iterator[Step]:
         decision = rollover.next_step(self.request.key, self.service_principal)
         if decision.step is rollover.CertificateStep.ADD:
-            days = profile.saml.certificate.lifetime_days
-            yield steps.AddCertificate(
-                sentence=f"Add a signing certificate of {days} days, not yet active.",
-                subject=rollover.subject(self.request.key),
-                ends=self.now + timedelta(days=days),
-            )
+            yield renewal.add_certificate(profile, self.request.key, self.now)
         if decision.step is not rollover.CertificateStep.NOTHING:
             yield steps.ActivateCertificate(
                 sentence=f"Sign {profile.name}'s assertions with this certificate and see it in the metadata.",
                 thumbprint=decision.thumbprint,
             )
+
+    # Rollover
+
+    @cached_property
+    def rolling(self) -> rollover.Rollover | None:
+        """The signing certificate that is to be succeeded, and how far that has come; None where none is."""
+        asked, found, page = self.request.rotation, self.service_principal, self._live_page()
+        if asked is None or found is None or isinstance(self.profile, OidcProfile):
+            return None
+        policy, key = self.profile.saml.certificate, self.request.key
+        old = next((c for c in found.certificates if c.thumbprint == asked.succeeds), None)
+        new = rollover.successor(key, found, Thumbprint(asked.succeeds))
+        others = [c for c in found.certificates if c.display_name != rollover.subject(key) and c.ends <= self.now]
+        return rollover.Rollover(
+            mode=rollover.mode_of(self.profile),
+            old=old,
+            removable=old is not None and old.display_name == rollover.subject(key) and not others,
+            new=new,
+            signs=new is not None and new.thumbprint == found.active_thumbprint,
+            compromised=asked.reason == "compromised",
+            told=page is not None and page.link_mailed is not None and page.code_mailed is not None,
+            pressed=self._pressed(new),
+            remind_at=next_reminder(page, self.profile) if page and page.operation == self.operation else None,
+            warned=page is not None and page.warned is not None,
+            acknowledged=self.observed.acknowledged(new.thumbprint if new else None),
+            poll=timedelta(hours=policy.poll_hours),
+            overlap=timedelta(days=policy.overlap_days),
+            now=self.now,
+        )
+
+    def _pressed(self, new: TokenSigningCertificate | None) -> bool:
+        """Whether "activate now" was pressed for the successor, or by this operation's page before there was one."""
+        page = self.observed.page
+        if page is None or page.activated is None:
+            return False
+        return page.operation == self.operation or (new is not None and page.credential == new.thumbprint)
 
     # People
 
@@ -315,7 +357,7 @@ class _Planner:
     def succession(self) -> rotation.Succession | None:
         """What was handed over, beside what it succeeds; None until that has happened."""
         page, asked = self._live_page(), self.request.rotation
-        if page is None or page.link_mailed is None:
+        if page is None or page.link_mailed is None or self.rolling:
             return None
         mine = page.operation == self.operation
         if asked is None and not mine:
@@ -335,53 +377,29 @@ class _Planner:
     def succeed(self) -> Iterator[Step]:
         """What follows the hand-off: reminders, a warning, the end of what was succeeded."""
         succession = self.succession()
-        if succession is None:
-            return
-        name = self.profile.name
-        match rotation.after_handoff(succession):
-            case rotation.SuccessionStep.RETIRE if succession.old:
-                yield steps.RetireSecret(
-                    sentence=f"Remove the old client secret of {name} ({succession.old.key_id}).",
-                    key_id=succession.old.key_id,
-                    affects="everybody's sign-in, until the vendor has the new secret"
-                    if not succession.acknowledged
-                    else steps.NOBODY,
-                )
-            case rotation.SuccessionStep.WARN if succession.old:
-                yield steps.WarnOfEnd(
-                    sentence=f"Warn owner and operators that {name}'s old client secret ends unreplaced.",
-                    ends=succession.old.ends,
-                )
-            case rotation.SuccessionStep.REMIND:
-                yield steps.Remind(sentence=f"Remind {self.profile.handoff.contact or 'the owner'} of the hand-off.")
-            case _:
-                return
+        if succession:
+            yield from renewal.succeed(succession, self.profile)
 
     def freeze_over(self) -> datetime | None:
         """When the freeze is over that holds up what is asked for; None where none does."""
         asked = self.request.rotation
-        if asked is None or asked.reason == "compromised":
+        if asked is None or asked.reason == "compromised" or (self.rolling and self.rolling.pressed):
             return None
         return over((*self.deployment.freeze, *self.profile.handoff.freeze), self.now)
 
     def ends(self) -> datetime | None:
         """When the credential that is to be succeeded ends, if it is still there."""
         asked, passwords = self.request.rotation, self.application.passwords if self.application else ()
+        if self.rolling:
+            return self.rolling.old.ends if self.rolling.old else None
         return next((p.ends for p in passwords if asked and p.key_id == asked.succeeds), None)
 
     def pause(self) -> Pause | None:
         """What is waited for once the plan is empty; None where it is nothing."""
+        if self.rolling:
+            return renewal.rollover_pause(self.rolling, self.profile)
         succession = self.succession()
-        if succession is None:
-            return None
-        match rotation.after_handoff(succession):
-            case rotation.SuccessionStep.WAIT_VENDOR:
-                contact = self.profile.handoff.contact or "the owner"
-                return Pause("acknowledgement", contact, rotation.wake(succession))
-            case rotation.SuccessionStep.WAIT_OVERLAP:
-                return Pause("time", "the overlap", rotation.wake(succession))
-            case _:
-                return None
+        return renewal.succession_pause(succession, self.profile) if succession else None
 
     def _live_page(self) -> Page | None:
         """The page that tells what is to be told, if it still can be used or has been."""
@@ -390,6 +408,9 @@ class _Planner:
             return None
         if self.request.hand_off_again and page.operation != self.operation:
             return None
+        if page.activates and self.request.rotation is None and page.credential == told.credential:
+            # A rotation has announced more than this request knows of.
+            return page if state_at(page, self.now) in LIVE else None
         if self.observed.acknowledged(told.credential):
             told = replace(told, owner=page.owner)  # a new owner alone is no news to a vendor that is set up
         # The operation whose page has lapsed renews it by its reminder.
@@ -438,9 +459,13 @@ LIVE = frozenset({"open", "collected", "acknowledged"})
 
 
 def credential_of(profile: Profile, observed: Observed, now: datetime) -> str | None:
-    """The key ID or thumbprint in use, which a hand-off tells and an acknowledgement is for; None before it exists."""
+    """The key ID or thumbprint that a hand-off tells and an acknowledgement is for; None before it exists.
+
+    The one in use, or the signing certificate that is added to succeed it.
+    """
     if isinstance(profile, SamlProfile):
-        certificate = rollover.active(observed.service_principal) if observed.service_principal else None
+        found = observed.service_principal
+        certificate = rollover.told(observed.key, found) if found else None
         return certificate.thumbprint if certificate else None
     passwords = observed.application.passwords if observed.application else ()
     current = rotation.SecretFacts(observed.key, passwords, observed.versions, now).current
@@ -454,7 +479,7 @@ def handoff(
     credential, application = credential_of(profile, observed, now), observed.application
     if credential is None or application is None:
         return None
-    certificate = rollover.active(observed.service_principal) if observed.service_principal else None
+    certificate = rollover.told(observed.key, observed.service_principal) if observed.service_principal else None
     provider = IdentityProvider(
         tenant_id=deployment.tenant_id,
         authority_url=deployment.authority_url,
@@ -473,4 +498,5 @@ def handoff(
         },
         credential=credential,
         plain_allowed=deployment.allow_plain_secrets,
+        announcement=renewal.announcement_of(profile, request, observed, provider),
     )

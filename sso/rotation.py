@@ -25,9 +25,9 @@ DISCARD_WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Rotation:
-    """Which client secret is to be succeeded, and why."""
+    """Which client secret or signing certificate is to be succeeded, and why."""
 
-    succeeds: KeyId
+    succeeds: str  # key ID or thumbprint
     reason: Literal["due", "requested", "compromised"] = "due"
 
 
@@ -39,7 +39,7 @@ class SecretFacts:
     passwords: tuple[PasswordCredential, ...]
     versions: tuple[VaultVersion, ...]
     now: datetime
-    replace: KeyId | None = None  # a current secret that must be succeeded
+    replace: str | None = None  # the key ID of a current secret that must be succeeded
 
     @property
     def ours(self) -> tuple[PasswordCredential, ...]:
@@ -199,9 +199,9 @@ def wake(succession: Succession) -> datetime:
     return remind
 
 
-def is_due(newest: PasswordCredential, renew_before: timedelta, now: datetime) -> bool:
-    """Whether a successor is to be minted."""
-    return newest.ends - now <= renew_before
+def is_due(ends: datetime, renew_before: timedelta, now: datetime) -> bool:
+    """Whether a credential that ends then needs a successor."""
+    return ends - now <= renew_before
 
 
 def carries_marker(display_name: str, key: Key) -> bool:

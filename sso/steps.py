@@ -218,6 +218,14 @@ class RetireSecret(Described):
     key_id: KeyId
 
 
+@dataclass(frozen=True, kw_only=True)
+class RetireCertificate(Described):
+    """Take a signing certificate out once its successor is seen to sign, by its custom key identifier."""
+
+    name: ClassVar = "retire_certificate"
+    thumbprint: Thumbprint
+
+
 Step = (
     Instantiate
     | Adopt
@@ -240,6 +248,7 @@ Step = (
     | Remind
     | WarnOfEnd
     | RetireSecret
+    | RetireCertificate
 )
 
 

@@ -61,6 +61,9 @@ DeliveredValue = Literal[
 ]
 
 
+RolloverMode = Literal["metadata", "metadata_single", "several", "single"]
+
+
 class Table(BaseModel):
     """One table of a profile: read exactly, unknown keys refused, never changed afterwards."""
 
@@ -138,7 +141,7 @@ class SecretPolicy(Table):
 
 
 class CertificatePolicy(Table):
-    """How long a token signing certificate lives."""
+    """How long a token signing certificate lives, and how the vendor takes its successor."""
 
     lifetime_days: Annotated[
         # Three years are the most that addTokenSigningCertificate takes:
@@ -146,6 +149,23 @@ class CertificatePolicy(Table):
         int,
         Field(ge=1, le=1095, description="Days from adding to the end; Entra allows three years."),
     ] = 1095
+    rollover: Annotated[
+        RolloverMode | None,
+        Field(
+            description="How the vendor takes a new one: 'metadata' (reads it, keeps all), 'metadata_single' (reads it,"
+            " keeps one), 'several' (by hand, holds two), 'single' (by hand, holds one). Without it 'metadata_single'"
+            " where metadata_url is delivered, else 'single'."
+        ),
+    ] = None
+    poll_hours: Annotated[
+        int, Field(ge=1, le=720, description="Hours within which a vendor that reads the metadata has read it.")
+    ] = 24
+    renew_before_days: Annotated[
+        int, Field(ge=1, le=365, description="Days before its end at which a successor is announced.")
+    ] = 60
+    overlap_days: Annotated[
+        int, Field(ge=0, le=365, description="Days that the old one stays once the vendor has the new one.")
+    ] = 14
     remind_days: Annotated[
         int, Field(ge=1, le=90, description="Days between reminders while a hand-off is not acknowledged.")
     ] = 7

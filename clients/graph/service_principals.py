@@ -1,5 +1,6 @@
 """Service principals: sign-on, signing certificates, consent, and who is assigned."""
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from clients.graph.assignments import AssignmentCalls
 from clients.graph.calls import CREATE_IF_MISSING, PAGE_SIZE, values_of
 from clients.graph.refusals import ALREADY_CONSENTED, refusal, says
 from clients.graph.wire import JSON, Answer
-from sso.errors import NotReady
+from sso.errors import NotReady, TenantError
 from sso.model import (
     Application,
     AppRoleAssignment,
@@ -116,6 +117,23 @@ class ServicePrincipalCalls(AssignmentCalls):
         body = {"preferredTokenSigningKeyThumbprint": thumbprint}
         await self._write("activate certificate", Method.PATCH, builder, body, repeat=True)
 
+    async def remove_certificate(
+        self, object_id: ObjectId, thumbprint: Thumbprint, subject: str, now: datetime
+    ) -> None:
+        """Take out both halves of a certificate and the password over them; idempotent.
+
+        The three share a custom key identifier, and Graph takes whole arrays only, without entries that have ended
+        (graph-contract 9): of those only ones with our `subject` may go along. Raises `NotReady` where the certificate
+        signs, `TenantError` where somebody else's ended one stands in the way.
+        """
+        builder = self._api.service_principals.by_service_principal_id(object_id)
+        fields = ["id", "preferredTokenSigningKeyThumbprint", "keyCredentials", "passwordCredentials"]
+        body = await self._wire.send("read service principal", self._get(builder, select=fields), repeat=True) or {}
+        if str(body.get("preferredTokenSigningKeyThumbprint") or "").upper() in {"", thumbprint}:
+            raise NotReady("The certificate that is to be removed still signs in some replica.", retry_after=5)
+        kept = _without_certificate(body, thumbprint, subject, now)
+        await self._write("remove certificate", Method.PATCH, builder, kept, repeat=True)
+
     async def active_thumbprint(self, object_id: ObjectId) -> str | None:
         """The thumbprint that the service principal names now."""
         builder = self._api.service_principals.by_service_principal_id(object_id)
@@ -162,6 +180,26 @@ def _service_principal_body(settings: ServicePrincipalSettings) -> JSON:
         "tags": None if settings.tags is None else list(settings.tags),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _without_certificate(body: JSON, thumbprint: Thumbprint, subject: str, now: datetime) -> JSON:
+    """Both arrays without one certificate, and without ours that have ended; raises `TenantError`."""
+    identifier = base64.b64encode(bytes.fromhex(thumbprint)).decode()
+    kept: JSON = {}
+    for name in ("keyCredentials", "passwordCredentials"):
+        kept[name] = []
+        for entry in body.get(name) or ():
+            if entry.get("customKeyIdentifier") == identifier:
+                continue
+            if decode.moment(entry["endDateTime"]) > now:
+                kept[name].append(entry)
+            elif entry.get("displayName") != subject:
+                msg = (
+                    f"The service principal holds the credential {entry.get('keyId')}, which has ended and is not"
+                    " ours. Graph takes no array with an ended entry, so nothing can be removed beside it. Remove it."
+                )
+                raise TenantError(msg)
+    return kept
 
 
 def _body_of(operation: str, answer: Answer) -> JSON | None:

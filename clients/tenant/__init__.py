@@ -108,6 +108,8 @@ class Tenant(Parts):
                 return await directory.assign(self, step, work, now)
             case steps.RetireSecret():
                 return await credentials.retire_secret(self, step, work, now)
+            case steps.RetireCertificate():
+                return await credentials.retire_certificate(self, step, work, now)
             case steps.Remind():
                 return await telling.remind(self, work, now)
             case steps.WarnOfEnd():

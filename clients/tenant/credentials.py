@@ -10,6 +10,7 @@ from sso import steps
 from sso.errors import NotReady
 from sso.model import Thumbprint, VaultVersion
 from sso.observed import Observed
+from sso.rollover import subject
 
 PROOFS = 3  # tokens in a row that a new secret must obtain: token servers learn of it one by one
 CREDENTIAL_PAUSE = 15.0  # seconds between two credential writes of one application (graph-contract 4)
@@ -35,6 +36,16 @@ async def activate_certificate(parts: Parts, step: steps.ActivateCertificate, wo
     return replace(work.observed, service_principal=replace(found, active_thumbprint=step.thumbprint))
 
 
+async def retire_certificate(parts: Parts, step: steps.RetireCertificate, work: Work, now: datetime) -> Observed:
+    """Take a certificate out once another is seen to sign; never the one that signs, and not too many in a day."""
+    found = work.service_principal
+    await prove_certificate(parts, work)
+    await brake_retirement(parts, work, step.thumbprint, now)
+    await parts.graph.remove_certificate(found.object_id, step.thumbprint, subject(work.request.key), now)
+    left = tuple(certificate for certificate in found.certificates if certificate.thumbprint != step.thumbprint)
+    return replace(work.observed, service_principal=replace(found, certificates=left))
+
+
 async def prove_certificate(parts: Parts, work: Work) -> None:
     """See that the activated certificate is what signs and what is published; raises `NotReady` until it is."""
     service_principal = work.service_principal
@@ -43,8 +54,13 @@ async def prove_certificate(parts: Parts, work: Work) -> None:
         if await parts.graph.active_thumbprint(service_principal.object_id) != wanted:
             msg = "The activated certificate is not in every replica yet."
             raise NotReady(msg, retry_after=READ_PAUSE)
-    if wanted is None or not await parts.sts.metadata_lists(work.application.client_id, Thumbprint(wanted)):
-        msg = "The federation metadata does not list the activated certificate yet."
+    await prove_published(parts, work, wanted)
+
+
+async def prove_published(parts: Parts, work: Work, thumbprint: Thumbprint | None) -> None:
+    """See that the published metadata lists a certificate; raises `NotReady` until it does."""
+    if thumbprint is None or not await parts.sts.metadata_lists(work.application.client_id, thumbprint):
+        msg = "The federation metadata does not list the certificate yet."
         raise NotReady(msg, retry_after=READ_PAUSE)
 
 

@@ -4,9 +4,10 @@ import asyncio
 import secrets
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from clients.ledger import Changed
-from clients.tenant.credentials import prove_certificate
+from clients.tenant.credentials import prove_certificate, prove_published
 from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
 from sso import steps
 from sso.errors import NotReady
@@ -23,10 +24,11 @@ from sso.handoff import (
     with_code,
     with_link,
 )
-from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed, compose_secret_ending
-from sso.model import KeyId, ObjectId, Principal
+from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed
+from sso.model import KeyId, ObjectId, Principal, Thumbprint
 from sso.observed import Observed
 from sso.onboarding import handoff
+from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings
 from vendors.profile import SamlProfile
@@ -54,7 +56,10 @@ async def mail_handoff(parts: Parts, work: Work, now: datetime) -> Observed:
     """Mail the link to a new page and close the older ones; a cut mail call doubles that mail alone."""
     told = _told(parts, work, now)
     if isinstance(work.profile, SamlProfile):
-        await prove_certificate(parts, work)
+        if told.credential == work.service_principal.active_thumbprint:
+            await prove_certificate(parts, work)
+        else:
+            await prove_published(parts, work, Thumbprint(told.credential or ""))
     token = token_from(secrets.token_bytes(32))
     older = work.observed.page
     # The row of a page stands before its mail: one whose mail was cut goes on under another link.
@@ -80,16 +85,28 @@ async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token:
     secret = None
     if told.secret_in_mail and told.credential:
         secret = await parts.vault.read_secret(work.request.key, KeyId(told.credential))
-    letter = compose_handoff(
-        told,
-        organisation=parts.organisation,
-        owner=await _owner(parts, work, ObjectId(told.owner)),
-        page_url=page_url(parts.settings.public_url, token),
-        valid_until=page.valid_until,
-        asked=_asked(work.request),
-        secret=secret,
-        reminder=page.reminded is not None,
-    )
+    owner, address = await _owner(parts, work, ObjectId(told.owner)), page_url(parts.settings.public_url, token)
+    if told.announcement:
+        letter = compose_certificate_renewal(
+            told,
+            told.announcement,
+            organisation=parts.organisation,
+            owner=owner,
+            page_url=address,
+            valid_until=page.valid_until,
+            reminder=page.reminded is not None,
+        )
+    else:
+        letter = compose_handoff(
+            told,
+            organisation=parts.organisation,
+            owner=owner,
+            page_url=address,
+            valid_until=page.valid_until,
+            asked=_asked(work.request),
+            secret=secret,
+            reminder=page.reminded is not None,
+        )
     await parts.mail(letter)
     return replace(work.observed, page=await _stamp(parts, page, now, link=True))
 
@@ -125,7 +142,11 @@ async def warn_of_end(parts: Parts, step: steps.WarnOfEnd, work: Work, now: date
     """Tell owner and operators when the old secret ends, then note it: cut in between, they are told once more."""
     owner = await _owner(parts, work, work.request.owner)
     told = _told(parts, work, now)
-    await parts.mail(compose_secret_ending(told, organisation=parts.organisation, owner=owner, ends=step.ends))
+    what: Literal["client secret", "signing certificate"] = (
+        "signing certificate" if isinstance(work.profile, SamlProfile) else "client secret"
+    )
+    letter = compose_credential_ending(told, what, organisation=parts.organisation, owner=owner, ends=step.ends)
+    await parts.mail(letter)
     page = work.observed.page
     for _ in range(RACES):
         if page is None:

@@ -14,7 +14,7 @@ from lxml import html
 from clients.mail import Mailer, mime
 from clients.render import render_mail
 from sso.errors import Reason, Refused
-from sso.handoff import Handoff, facts_of, page_url, reference_of
+from sso.handoff import Announcement, Handoff, facts_of, page_url, reference_of
 from sso.letters import (
     Asked,
     Letter,
@@ -26,10 +26,10 @@ from sso.letters import (
     compose_owner_changed,
     compose_page_locked,
     compose_page_problem,
-    compose_secret_ending,
     recipient_of,
 )
 from sso.model import OperationId, Principal, Secret
+from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.summary import Night, PutAside, compose_summary
 from tests.handoff.given import CODE, NOW, ORGANISATION, OWNER, TENANT_ID, TOKEN, handoff, page
 
@@ -231,8 +231,17 @@ LETTERS: dict[str, Callable[[str], Letter]] = {
         scopes=["openid"],
         consent_url="https://login.microsoftonline.com/x/adminconsent?client_id=y",
     ),
-    "secret ending": lambda text: compose_secret_ending(
-        handoff(), organisation=ORGANISATION, owner=replace(OWNER, name=text, enabled=False), ends=NOW
+    "credential ending": lambda text: compose_credential_ending(
+        handoff(), "client secret", organisation=ORGANISATION, owner=replace(OWNER, name=text, enabled=False), ends=NOW
+    ),
+    "certificate renewal": lambda text: compose_certificate_renewal(
+        handoff("clicktime"),
+        Announcement("single", NOW, "AB12", NOW, NOW, None, "https://login.example/metadata", None),
+        organisation=ORGANISATION,
+        owner=replace(OWNER, name=text, enabled=False),
+        page_url=LINK,
+        valid_until=NOW,
+        reminder=False,
     ),
     "summary": lambda text: compose_summary(
         Night(put_aside=(PutAside("rotations", text, NOW),)), "2026-09-01", NOW, organisation=ORGANISATION
@@ -254,7 +263,7 @@ def test_text_from_outside_stays_text(letter: str, text: str) -> None:
     assert pages in ([], [f"Page: {LINK}"])
     document = html.document_fromstring(html_of(message))
     assert [tag for tag in ("script", "img", "iframe", "form") if document.find(f".//{tag}") is not None] == []
-    if "{{" in text and letter not in ("locked", "consent", "secret ending"):
+    if "{{" in text and letter not in ("locked", "consent", "credential ending", "certificate renewal"):
         assert "{{7*7}}" in text_of(message)
     assert len(text_of(message)) < 20_000
 

@@ -42,6 +42,12 @@ def collected() -> Page:
     return after
 
 
+def offering(action: Action) -> Page:
+    """An open page that takes this action."""
+    opened = page(PUBLIC) if action == "acknowledge" else page()
+    return replace(opened, activates=action == "activate")
+
+
 # The table that the page obeys: (page, button, code) -> outcome.
 CASES: dict[str, tuple[Page, Action, str, Outcome]] = {
     "the right code collects an open page": (page(), "collect", CODE, "collected"),
@@ -57,6 +63,16 @@ CASES: dict[str, tuple[Page, Action, str, Outcome]] = {
     "a page without a code takes no attempt": (replace(page(), code_hash=None), "collect", CODE, "code_not_sent"),
     "a confirmed page is done": (acknowledged(collected(), NOW), "acknowledge", CODE, "acknowledged_already"),
     "a confirmed page shows nothing": (acknowledged(collected(), NOW), "collect", CODE, "acknowledged_already"),
+    "a new certificate is activated": (offering("activate"), "activate", CODE, "activates"),
+    "and once": (replace(offering("activate"), activated=NOW), "activate", CODE, "activated_already"),
+    "not where nothing is announced": (page(PUBLIC), "activate", CODE, "nothing_to_activate"),
+    "it is confirmed only once it signs": (
+        replace(page(PUBLIC), activates=True),
+        "acknowledge",
+        CODE,
+        "activate_first",
+    ),
+    "then it is": (replace(page(PUBLIC), activates=True, activated=NOW), "acknowledge", CODE, "acknowledged"),
     "a locked page opens to no code": (replace(page(), state="locked"), "collect", CODE, "locked"),
     "a replaced page opens to no code": (closed(page(), NOW), "collect", CODE, "replaced"),
     "a lapsed page opens to no code": (replace(page(), valid_until=NOW), "collect", CODE, "lapsed"),
@@ -85,7 +101,7 @@ def test_no_other_code_gets_anything(action: Action, random: bytes) -> None:
     """Any well-formed code but the right one is counted and gets nothing."""
     code = code_from(random)
     if code != CODE:
-        verdict = judge(page(PUBLIC) if action == "acknowledge" else page(), action, code, NOW)
+        verdict = judge(offering(action), action, code, NOW)
         assert verdict.outcome == "wrong_code"
         assert verdict.page is not None
         assert verdict.page.attempts == 1
@@ -118,7 +134,7 @@ def test_the_fifth_try_may_be_the_right_one() -> None:
 @given(ACTIONS, st.sampled_from([CODE, WRONG]))
 def test_every_attempt_is_written_on_the_row_that_was_read(action: Action, code: str) -> None:
     """Every attempt carries the ETag it was judged by, so of several at once one is written."""
-    verdict = judge(page(PUBLIC) if action == "acknowledge" else page(), action, code, NOW)
+    verdict = judge(offering(action), action, code, NOW)
     assert verdict.page is not None
     assert verdict.page.etag == page().etag
 

@@ -25,6 +25,7 @@ def filled(text: str) -> dict[str, object]:
         "error_in_text": True,
         "alarm": True,
         "can_collect": True,
+        "can_activate": False,
         "can_acknowledge": True,
         "steps": (text, text),
         "facts": ((text, text),),

@@ -163,6 +163,10 @@ class Paper:
             case steps.DiscardSecret() | steps.RetireSecret():
                 left = tuple(p for p in self._application.passwords if p.key_id != step.key_id)
                 return replace(observed, application=replace(self._application, passwords=left))
+            case steps.RetireCertificate():
+                found = self._service_principal
+                stay = tuple(c for c in found.certificates if c.thumbprint != step.thumbprint)
+                return replace(observed, service_principal=replace(found, certificates=stay))
             case steps.Assign():
                 role = choose_role(self._service_principal.app_roles, step.role)
                 resource = self._service_principal.object_id

@@ -78,6 +78,10 @@ SAML_CHANGES: Mapping[str, Any] = {
     "saml.logout_url": "https://inkwell.example/{Tenant}/bye",
     "saml.relay_state": "https://inkwell.example/{Tenant}/away",
     "saml.certificate.lifetime_days": 366,
+    "saml.certificate.rollover": None,  # of the rollover, in tests/stories/test_rollover.py
+    "saml.certificate.poll_hours": None,  # the same
+    "saml.certificate.renew_before_days": None,  # the same
+    "saml.certificate.overlap_days": None,  # the same
     "saml.certificate.remind_days": None,  # of what follows the hand-off, in test_succession.py
     "handoff.to": {"to": "vendor", "contact": "help@inkwell.example"},
     "handoff.contact": None,  # by handoff.to

@@ -49,6 +49,10 @@ class Hostless:
             self._tenant = Tenant.connect(read_settings(self.settings))
         return self._tenant
 
+    def open(self, tenant: Tenant) -> None:
+        """Use this view of the tenant, which the test has opened in its own way."""
+        self._tenant = tenant
+
     async def close(self) -> None:
         """Close the connections."""
         if self._tenant is not None:
@@ -59,6 +63,15 @@ class Hostless:
         """Let time pass for the app."""
         self.now += timedelta(**span)
         return self.now
+
+    async def pass_time(self, **span: float) -> None:
+        """Let time pass for app and tenant."""
+        await self.world.control("PUT", "/clock", {"now": self.later(**span).isoformat()})
+
+    async def sweep(self) -> None:
+        """Let the sweep take up what waited for its time, and carry it out."""
+        await handlers.operations.sweep(self.tenant, self.now)
+        await self.run_all()
 
     async def accept(self, vendor: str, *, key: str | None = None, **changes: Any) -> Operation:
         """Take a request in, as `POST /onboardings` does."""
