@@ -3,10 +3,13 @@
     python -m benchmarks.round_trips
 
 A `$batch` is one round trip, and calls that overlap are one. What is counted begins with the request and ends with the
-hand-off's two mails; assignments travel by a queue of their own beside it. The tenant is calm, so nothing waits for
-replication. One onboarding and a look at each plan go before: they open the connections, read the gallery's entry, and
-are not counted. The plain order is the contract's sequence
-sent call by call without any check or record, with one mail.
+hand-off's two mails; assignments travel by a queue of their own beside it. The tenant is calm, and the five reads in a
+row that see the certificate in every replica are left out of both figures: they wait for replication. One onboarding
+and a look at each plan go before: they open the connections, read the gallery's entry, and are not counted.
+
+The plain order is the contract's sequence sent call by call, as a careful script does it: the certificate is looked for
+in the metadata, the secret put into the vault and tried once, and one mail is sent. It keeps no record, so it could not
+be continued, and repeated it would make everything again. Each is measured three times; the quickest counts.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -36,6 +40,7 @@ LATENCY = 0.1  # seconds that every call to Graph takes
 GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
 GRAPH_SCOPES = ("37f7f235-527c-4136-accd-4a02d197296e", "14dad69e-099b-42c9-810b-d002981feec1")
 PROOF = "servicePrincipals.servicePrincipal_GetServicePrincipal"
+TIMES = 3
 MOST_WALL = 1.2  # of the plain order's wall time
 
 
@@ -78,7 +83,7 @@ class Bench:
     def __init__(self, state: State, session: aiohttp.ClientSession) -> None:
         self.state = state
         self._session = session
-        self._token = ""
+        self._token = self._vault_token = ""
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         """Call the sandbox's control plane."""
@@ -99,6 +104,7 @@ class Bench:
         seconds = time.perf_counter() - began
         calls = await self.control("GET", f"/calls?since={before}")
         graph = sorted((c["began"], c["operation"]) for c in calls if c["service"] == "graph" and not c.get("batch"))
+        seconds -= LATENCY * sum(operation == PROOF for _, operation in graph)
         trips: list[tuple[datetime, str]] = []
         for moment, operation in graph:
             at = datetime.fromisoformat(moment)
@@ -132,6 +138,7 @@ class Bench:
             )
             thumbprint = {"preferredTokenSigningKeyThumbprint": made["thumbprint"]}
             await self._send("PATCH", f"/servicePrincipals/{principal['id']}", thumbprint)
+            await self._find_in_metadata(application["appId"], made["key"])
         else:
             grant = {
                 "clientId": principal["id"],
@@ -141,7 +148,8 @@ class Bench:
             }
             await self._send("POST", "/oauth2PermissionGrants", grant)
             secret = {"passwordCredential": {"displayName": name}}
-            await self._send("POST", f"/applications/{application['id']}/addPassword", secret)
+            minted = await self._send("POST", f"/applications/{application['id']}/addPassword", secret)
+            await self._keep_and_try(name, application["appId"], minted["secretText"])
         role = next(iter(principal["appRoles"]), {"id": "00000000-0000-0000-0000-000000000000"})["id"]
         assigned = f"/servicePrincipals/{principal['id']}/appRoleAssignedTo"
         await self._batch(
@@ -162,9 +170,32 @@ class Bench:
         }
         await self._send("POST", "/users/gatehouse@contoso.com/sendMail", {"message": mail})
 
+    async def _find_in_metadata(self, client_id: str, certificate: str) -> None:
+        """See that the published metadata lists the certificate."""
+        tenant_id = self.state.env["GATEHOUSE_TENANT_ID"]
+        address = f"{self.state.authority}/{tenant_id}/federationmetadata/2007-06/federationmetadata.xml"
+        async with self._session.get(address, params={"appid": client_id}) as answer:
+            if certificate not in await answer.text():
+                raise RuntimeError("The metadata does not list the certificate.")
+
+    async def _keep_and_try(self, name: str, client_id: str, secret: str) -> None:
+        """Put a secret into the vault, and obtain a token with it."""
+        vault = f"{self.state.vault}/secrets/{name}?api-version=7.6"
+        headers = {"Authorization": f"Bearer {self._vault_token}"}
+        async with self._session.put(vault, json={"value": secret}, headers=headers) as answer:
+            answer.raise_for_status()
+        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+        address = f"{self.state.authority}/{self.state.env['GATEHOUSE_TENANT_ID']}/oauth2/v2.0/token"
+        async with self._session.post(address, data={**form, "scope": f"{self.state.graph}/.default"}) as answer:
+            answer.raise_for_status()
+
     async def prepare(self) -> None:
-        """Read what the plain order takes for known: Microsoft Graph's own object ID."""
+        """Read what the plain order takes for known: its tokens, and Microsoft Graph's own object ID."""
         self._token = await fetch_token(self._session, self.state)
+        # The vault is addressed by another resource than its host (see `sandbox.urls`); the challenge names it.
+        async with self._session.get(f"{self.state.vault}/secrets?api-version=7.6") as answer:
+            resource = answer.headers["WWW-Authenticate"].rsplit('resource="', 1)[1].partition('"')[0]
+        self._vault_token = await fetch_token(self._session, self.state, resource)
         found = await self._send("GET", f"/servicePrincipals(appId='{GRAPH_CLIENT_ID}')")
         self._graph_id = str(found["id"])
 
@@ -227,6 +258,21 @@ async def ours(tenant: Tenant, kind: Kind, instance: str) -> None:
         raise RuntimeError(f"The onboarding of {kind.vendor} stopped: {found}")
 
 
+async def measure_all(bench: Bench, tenant: Tenant) -> list[tuple[Measured, Measured]]:
+    """Measure ours and the plain order of each kind, in a tenant at its seed."""
+    await bench.control("POST", "/reset")
+    await bench.prepare()
+    await ours(tenant, WARM, "warm")
+    for kind in KINDS:
+        await handlers.intake.preview(tenant, body_of(kind, "default"), datetime.now(UTC))
+    await bench.slow_down()
+    measured = []
+    for kind in KINDS:
+        mine = await bench.measure(partial(ours, tenant, kind, "default"))
+        measured.append((mine, await bench.measure(partial(bench.plain, kind, f"plain-{kind.vendor}"))))
+    return measured
+
+
 async def main(*, details: bool) -> int:
     """Measure each kind and print the table; the exit code is 1 where an aim is missed."""
     log = cache_folder() / "bench.log"
@@ -244,16 +290,12 @@ async def main(*, details: bool) -> int:
         # aiohttp, under the Azure SDKs, reads SSL_CERT_FILE only once, when it is imported.
         aiohttp.connector._SSL_CONTEXT_VERIFIED.load_verify_locations(state.env["SSL_CERT_FILE"])  # noqa: SLF001
         bench = Bench(state, session)
-        await bench.prepare()
         tenant = Tenant.connect(read_settings(state.env))
         try:
-            await ours(tenant, WARM, "warm")
-            for kind in KINDS:
-                await handlers.intake.preview(tenant, body_of(kind, "default"), datetime.now(UTC))
-            await bench.slow_down()
-            for kind in KINDS:
-                mine = await bench.measure(lambda kind=kind: ours(tenant, kind, "default"))  # type: ignore[misc]
-                plain = await bench.measure(lambda kind=kind: bench.plain(kind, f"plain-{kind.vendor}"))  # type: ignore[misc]
+            rounds = [await measure_all(bench, tenant) for _ in range(TIMES)]
+            for kind, *measured in zip(KINDS, *rounds, strict=True):
+                mine = min((each for each, _ in measured), key=lambda each: each.seconds)
+                plain = min((each for _, each in measured), key=lambda each: each.seconds)
                 ratio = mine.seconds / plain.seconds
                 held = (kind.most_trips is None or mine.trips <= kind.most_trips) and ratio <= MOST_WALL
                 missed += not held

@@ -26,9 +26,12 @@ async def mark_one(session: aiohttp.ClientSession, state: State) -> None:
         response.raise_for_status()
 
 
-async def fetch_token(session: aiohttp.ClientSession, state: State) -> str:
-    """A token of Graph from the identity endpoint (learn.microsoft.com/azure/app-service/overview-managed-identity)."""
-    query = {"resource": state.graph, "api-version": "2019-08-01"}
+async def fetch_token(session: aiohttp.ClientSession, state: State, resource: str = "") -> str:
+    """A token, of Graph unless another resource is named, from the identity endpoint.
+
+    learn.microsoft.com/azure/app-service/overview-managed-identity
+    """
+    query = {"resource": resource or state.graph, "api-version": "2019-08-01"}
     headers = {"X-IDENTITY-HEADER": state.env["IDENTITY_HEADER"]}
     async with session.get(state.env["IDENTITY_ENDPOINT"], params=query, headers=headers) as response:
         response.raise_for_status()

@@ -1,38 +1,37 @@
 """Onboarding: the queue message of an accepted operation carries it out, step by step.
 
-    observe -> plan -> apply the first step -> plan again ... -> settle
+    observe -> plan -> apply what comes next -> plan again ... -> settle
 
+Two steps that need nothing of one another are taken at the same moment, and what was taken before is noted beside them.
 A run takes steps until the plan is empty or waits for something outside. It may be lost, doubled or killed: the next
 one observes afresh and finds only what is missing.
 """
 
 import asyncio
 import logging
-import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from clients.graph.together import together
 from clients.ledger import Changed
-from clients.tenant import Tenant, Work
+from clients.tenant import Held, Tenant, Work
 from sso import permissions
 from sso.assignment import OVERDUE
-from sso.budget import cost
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.handoff import IdentityProvider, admin_consent_url
 from sso.letters import Asked, compose_consent_needed, compose_operation_failed
 from sso.model import OperationId, Principal
-from sso.observed import Observed, remember
+from sso.observed import Observed, learned, remember
 from sso.onboarding import plan
 from sso.operation import REPLICATION_LIMIT, Operation, What, fail, planned, took, wait
 from sso.request import from_json
-from sso.steps import Assign, Plan
+from sso.steps import Assign, Plan, Step, at_once
 from vendors.profile import OidcProfile
 
 _log = logging.getLogger(__name__)
 
 PATIENCE = 20.0  # seconds that one run may wait for replication; more goes through the queue (design 5)
 RUN_LIMIT = timedelta(minutes=5)  # that one run may take; the host's limit is twice that
-LEASE_RENEWAL = timedelta(seconds=20)  # after which a lease of 60 s is renewed
 BUSY_PAUSE = 15.0  # seconds until a key that another run holds is tried again
 PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a grant shows late
 
@@ -44,14 +43,12 @@ async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
         operation = await _settled(tenant, operation, now)
     if operation is None or operation.key is None or operation.finished:
         return
-    holder = secrets.token_hex(8)
-    if not await tenant.lease(operation.key, holder, now):
-        await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
-        return
-    try:
-        await _Run(tenant, operation, holder, now).through()
-    finally:
-        await tenant.ledger.release(operation.key, holder)
+    this = _Run(tenant, operation, now)
+    async with tenant.leased(operation.key, lambda: this.now) as held:
+        if held is None:
+            await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
+            return
+        await this.through(held)
 
 
 async def _settled(tenant: Tenant, operation: Operation, now: datetime) -> Operation | None:
@@ -67,15 +64,15 @@ async def _settled(tenant: Tenant, operation: Operation, now: datetime) -> Opera
 class _Run:
     """One run of one operation: what it holds, and how it ends."""
 
-    def __init__(self, tenant: Tenant, operation: Operation, holder: str, now: datetime) -> None:
+    def __init__(self, tenant: Tenant, operation: Operation, now: datetime) -> None:
         self.tenant = tenant
         self.operation = operation
         self.request = from_json(operation.request)
         self.profile = tenant.catalog.load(self.request.key.vendor)
-        self.holder = holder
         self.waited_for = operation.waiting_for  # what earlier runs waited for, until a step is taken
         self.waited = 0.0
-        self.checked = False
+        self.roles: frozenset[str] | None = None  # what our own token carries, once it was looked at
+        self.queued: frozenset[str] = frozenset()  # principals whose grants are on their way
         self._began = now, asyncio.get_running_loop().time()
 
     @property
@@ -84,10 +81,10 @@ class _Run:
         given, began = self._began
         return given + timedelta(seconds=asyncio.get_running_loop().time() - began)
 
-    async def through(self) -> None:
+    async def through(self, held: Held) -> None:
         """Take steps until the plan is empty; whatever stops it becomes the operation's state."""
         try:
-            rest = await self._take_steps()
+            rest = await self._take_steps(held)
         except NotReady as error:
             await self._not_ready(error)
         except TenantError as error:
@@ -97,63 +94,79 @@ class _Run:
         else:
             await self._end(rest)
 
-    async def _take_steps(self) -> Plan:
-        tenant = self.tenant
-        began = renewed = self.now
-        observed = await self._observe()
-        batches = await tenant.ledger.batches(self.operation.id)
-        queued = frozenset(change.principal_id for batch in batches for change in batch.changes)
+    async def _take_steps(self, held: Held) -> Plan:
+        tenant, began = self.tenant, self.now
+        observed, batches = await together(self._observe(), tenant.ledger.batches(self.operation.id))
+        self.queued = frozenset(change.principal_id for batch in batches for change in batch.changes)
         while True:
-            rest = self._plan(observed, queued)
+            rest = self._plan(observed)
             if not self.operation.handed_off:
                 going_on = planned(self.operation, rest.steps, self.now)
-                await self._save(replace(going_on, state="running", waiting_for=None))
+                self.operation = replace(going_on, state="running", waiting_for=None)
             if not rest.steps:
                 return rest
-            await self._preflight(rest)
+            roles = await self._preflight()
             if self.now - began > RUN_LIMIT * tenant.settings.wait_scale:
                 msg = "This run has used its time; the next one goes on."
                 raise NotReady(msg, retry_after=1, waiting_for="time")
-            if self.now - renewed > LEASE_RENEWAL * tenant.settings.wait_scale:
-                await tenant.lease(self.request.key, self.holder, self.now)
-                renewed = self.now
-            step = rest.steps[0]
-            try:
-                observed = await tenant.apply(
-                    step, Work(self.operation, self.request, self.profile, observed), self.now
-                )
-            except NotReady as error:
-                if self.waited + error.retry_after > PATIENCE:
-                    raise
-                await tenant.wait(error.retry_after)
-                self.waited += error.retry_after
-                observed = remember(await self._observe(), observed)
+            if held.lost:
+                msg = f"Another run has taken {self.request.key} over; this one goes on after it."
+                raise NotReady(msg, retry_after=BUSY_PAUSE, waiting_for="time")
+            taken = at_once(rest.steps, consents=permissions.has(permissions.CONSENT, roles))
+            observed, failed = await self._take(taken, observed)
+            if failed is None:
                 continue
+            if not isinstance(failed, NotReady) or self.waited + failed.retry_after > PATIENCE:
+                raise failed
+            await tenant.wait(failed.retry_after)
+            self.waited += failed.retry_after
+            observed = remember(await self._observe(), observed)
+
+    async def _take(self, taken: tuple[Step, ...], before: Observed) -> tuple[Observed, GatehouseError | None]:
+        """Take steps at the same moment; returns what is there now, and the first failure."""
+        work = Work(self.operation, self.request, self.profile, before)
+        noting = asyncio.create_task(self._note())
+        try:
+            results = await self.tenant.apply_at_once(taken, work, self.now)
+        finally:
+            await noting
+        observed, failed = before, None
+        for step, result in zip(taken, results, strict=True):
+            if isinstance(result, GatehouseError):
+                failed = failed or result
+                continue
+            observed = learned(observed, before, result)
             self.operation = took(self.operation, step, self.now)
             self.waited_for = None
             if isinstance(step, Assign):
-                queued |= {principal.object_id for principal in step.principals}
+                self.queued |= {principal.object_id for principal in step.principals}
+        return observed, failed
 
-    async def _preflight(self, rest: Plan) -> None:
-        """See, before the first write, that our own token carries what is needed, and reserve all writes at once."""
-        if not self.checked:
+    async def _note(self) -> None:
+        """Write how far the run has come; a hand-off that is only reminded of stays where it waits."""
+        if not self.operation.handed_off:
+            await self._save(self.operation)
+
+    async def _preflight(self) -> frozenset[str]:
+        """See, before the first write, that our own token carries what this request needs; returns what it carries."""
+        if self.roles is None:
             roles = (await self.tenant.graph.identity()).roles
             if missing := permissions.lacking(self.request, roles):
                 raise TenantError(permissions.where_to_grant(missing), missing=missing[0])
-            await self.tenant.reserve(cost(rest.steps), self.now, urgent=True)
-            self.checked = True
+            self.roles = roles
+        return self.roles
 
     async def _observe(self) -> Observed:
         return await self.tenant.observe(self.request.key, self.profile, self.now, self.request.owner)
 
-    def _plan(self, observed: Observed, queued: frozenset[str]) -> Plan:
+    def _plan(self, observed: Observed) -> Plan:
         return plan(
             self.profile,
             self.request,
             observed,
             self.tenant.deployment,
             self.now,
-            queued=queued,
+            queued=self.queued,
             operation=self.operation.id,
             handed_off=self.operation.handed_off,
         )

@@ -1,7 +1,7 @@
 """What was observed of one key: the facts that a plan is made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from sso.handoff import Page
@@ -49,6 +49,13 @@ class Observed:
     def adoptable(self) -> Application | None:
         """The one application that may be adopted."""
         return self.adoptables[0] if len(self.adoptables) == 1 else None
+
+
+def learned(known: Observed, before: Observed, after: Observed) -> Observed:
+    """What is known, with what a step has changed of what was there before it."""
+    names = (entry.name for entry in fields(Observed))
+    changed = {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+    return replace(known, **changed)
 
 
 def remember(fresh: Observed, known: Observed) -> Observed:

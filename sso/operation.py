@@ -128,10 +128,11 @@ def planned(operation: Operation, steps: tuple[Step, ...], now: datetime) -> Ope
 
 
 def took(operation: Operation, step: Step, now: datetime) -> Operation:
-    """The operation after one step was applied."""
+    """The operation after one step was applied; what else is planned stays so."""
     done = tuple(record for record in operation.steps if record.state == "done")
+    rest = tuple(record for record in operation.steps if record.state == "planned" and record.step != step.name)
     record = StepRecord(step.name, step.sentence, step.affects, "done", now)
-    return replace(operation, steps=(*done, record), changed=now)
+    return replace(operation, steps=(*done, record, *rest), changed=now)
 
 
 def replayed(operation: Operation) -> tuple[StepRecord, ...]:

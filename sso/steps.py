@@ -252,6 +252,25 @@ Step = (
 )
 
 
+# Steps that follow one another in a plan and need nothing of one another: they are taken at the same moment, each with
+# a record and a recovery of its own.
+AT_ONCE: tuple[tuple[type[Described], type[Described]], ...] = (
+    (ConfigureServicePrincipal, ConfigureApplication),  # one $batch, in this order
+    (GrantConsent, MintSecret),  # where we may consent: who waits for an administrator mints nothing
+    (PromoteSecret, Assign),
+    (ActivateCertificate, Assign),
+    (MailHandoff, MailCode),  # two calls: a batch that is cut would double both mails
+)
+
+
+def at_once(steps: tuple[Step, ...], *, consents: bool) -> tuple[Step, ...]:
+    """The steps of a plan that are taken next: the first one, and the second where it need not wait for it."""
+    first = steps[:2]
+    if isinstance(first[0], GrantConsent) and not consents:
+        return first[:1]
+    return first if tuple(type(step) for step in first) in AT_ONCE else first[:1]
+
+
 @dataclass(frozen=True)
 class Block:
     """Why a plan goes no further: something is missing that another person must supply, or it cannot be done."""

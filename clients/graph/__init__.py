@@ -4,13 +4,12 @@
 stand by Graph's own nouns.
 """
 
-from clients.graph.applications import ApplicationCalls
 from clients.graph.directory import DirectoryCalls
+from clients.graph.pairs import PairCalls
 from clients.graph.people import PeopleCalls
-from clients.graph.service_principals import ServicePrincipalCalls
 
 __all__ = ["Graph"]
 
 
-class Graph(ApplicationCalls, ServicePrincipalCalls, PeopleCalls, DirectoryCalls):
+class Graph(PairCalls, PeopleCalls, DirectoryCalls):
     """Microsoft Graph of one tenant."""

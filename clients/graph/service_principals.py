@@ -90,7 +90,7 @@ class ServicePrincipalCalls(AssignmentCalls):
             "create service principal",
             Method.PATCH,
             builder,
-            _service_principal_body(settings),
+            service_principal_body(settings),
             repeat=True,
             Prefer=CREATE_IF_MISSING,
         )
@@ -102,7 +102,7 @@ class ServicePrincipalCalls(AssignmentCalls):
     async def update_service_principal(self, object_id: ObjectId, settings: ServicePrincipalSettings) -> None:
         """Change a service principal's sign-on; idempotent."""
         builder = self._api.service_principals.by_service_principal_id(object_id)
-        body = _service_principal_body(settings)
+        body = service_principal_body(settings)
         await self._write("update service principal", Method.PATCH, builder, body, repeat=True)
 
     async def add_certificate(self, object_id: ObjectId, subject: str, ends: datetime) -> TokenSigningCertificate:
@@ -167,7 +167,8 @@ class ServicePrincipalCalls(AssignmentCalls):
         raise refusal("consent", answer.fault)
 
 
-def _service_principal_body(settings: ServicePrincipalSettings) -> JSON:
+def service_principal_body(settings: ServicePrincipalSettings) -> JSON:
+    """What is wanted of a service principal, as Graph takes it."""
     body: JSON = {
         "preferredSingleSignOnMode": settings.sign_on_mode,
         "loginUrl": settings.sign_on_url,

@@ -1,8 +1,10 @@
-"""Questions that are asked together: they share a `$batch`, and none goes on alone when one has failed."""
+"""What is done together: questions, of which none goes on alone when one has failed, and writes, which all end."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar, overload
+
+from sso.errors import GatehouseError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -29,3 +31,14 @@ async def together(*questions: Asked[Any]) -> tuple[Any, ...]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def attempted(*writes: Asked[A]) -> tuple[A | GatehouseError, ...]:
+    """What each write came to once all of them have ended: its value, or our error; any other exception is raised."""
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    came_to: list[A | GatehouseError] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, GatehouseError):
+            raise result
+        came_to.append(result)
+    return tuple(came_to)

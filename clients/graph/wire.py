@@ -77,7 +77,7 @@ class GraphWire:
         adapter.base_url = f"{url}/v1.0"
         self._url = url
         self._adapter = adapter
-        self._wait_scale = wait_scale
+        self.wait_scale = wait_scale
         self._asked: list[tuple[RequestInformation, asyncio.Future[Answer]]] = []  # for the next shared batch
         self._shared: set[asyncio.Task[None]] = set()
         self._permitted: dict[
@@ -97,7 +97,7 @@ class GraphWire:
         `repeat` says that it is idempotent and may be sent again, `missing_is_none` that 404 is an answer.
         """
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + PATIENCE * self._wait_scale
+        give_up = loop.time() + PATIENCE * self.wait_scale
         pause = 1.0
         while True:
             answer = await self.answer(info)
@@ -105,7 +105,7 @@ class GraphWire:
                 return answer.body
             if answer.status == httpx.codes.NOT_FOUND and missing_is_none:
                 return None
-            wait = (answer.retry_after or pause) * self._wait_scale
+            wait = (answer.retry_after or pause) * self.wait_scale
             if not repeat or not is_transient(answer.fault) or loop.time() + wait > give_up:
                 raise refusal(operation, answer.fault)
             await asyncio.sleep(wait)
@@ -128,12 +128,12 @@ class GraphWire:
         answers: dict[int, Answer] = {}
         left, pause = list(range(len(infos))), 1.0
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + PATIENCE * self._wait_scale
+        give_up = loop.time() + PATIENCE * self.wait_scale
         while True:
             answered = await asyncio.gather(*(self._ask(infos[number]) for number in left))
             answers |= dict(zip(left, answered, strict=True))
             left = [number for number in left if not answers[number].ok and is_transient(answers[number].fault)]
-            wait = max((answers[number].retry_after or pause for number in left), default=0.0) * self._wait_scale
+            wait = max((answers[number].retry_after or pause for number in left), default=0.0) * self.wait_scale
             if not left or loop.time() + wait > give_up:
                 return [answers[number] for number in range(len(infos))]
             await asyncio.sleep(wait)
@@ -167,15 +167,20 @@ class GraphWire:
                     if not future.done():
                         future.set_result(answer)
 
-    async def batch(self, infos: Sequence[RequestInformation]) -> list[Answer]:
+    async def batch(self, infos: Sequence[RequestInformation], *, chained: bool = False) -> list[Answer]:
         """Send up to 20 requests as one `$batch`, once; their answers in the order of the requests.
 
         Failures are answers, not exceptions: each request is throttled and refused on its own, one that may not be sent
-        yet is answered without being sent, and where the batch as a whole fails all of its requests have.
+        yet is answered without being sent, and where the batch as a whole fails all of its requests have. Where they
+        are `chained`, each is carried out after the one before it, and not at all where that failed (424).
         """
         items = [self._item(str(number), info) for number, info in enumerate(infos)]
         names = {item["id"]: _named(item) for item in items}
         answers = {number: early for number, name in names.items() if (early := self._too_early(name))}
+        if chained and answers:
+            answers = dict.fromkeys(names, next(iter(answers.values())))
+        for before, item in zip(items, items[1:] if chained else (), strict=False):
+            item["dependsOn"] = [before["id"]]
         requests = [item for item in items if item["id"] not in answers]
         if requests:
             info = self.request(Method.POST, "{+baseurl}/$batch", {}, {"requests": requests})
@@ -259,7 +264,7 @@ class GraphWire:
         now = asyncio.get_running_loop().time()
         if answer.retry_after is not None and not answer.ok:
             self._permitted = {known: then for known, then in self._permitted.items() if then > now}
-            self._permitted[name] = now + answer.retry_after * self._wait_scale
+            self._permitted[name] = now + answer.retry_after * self.wait_scale
 
     def _too_early(self, name: str) -> Answer | None:
         """The answer to a request that may not be sent yet; None for one that may."""
@@ -267,7 +272,7 @@ class GraphWire:
         if rest <= 0:
             return None
         error = {"code": "TooManyRequests", "message": "not sent yet"}
-        return Answer(httpx.codes.TOO_MANY_REQUESTS, {"error": error}, rest / self._wait_scale)
+        return Answer(httpx.codes.TOO_MANY_REQUESTS, {"error": error}, rest / self.wait_scale)
 
 
 def _named(item: JSON) -> str:

@@ -1,6 +1,7 @@
 """What keeps runs apart, calls single, removals few: leases, intents, brakes; and messages that nobody could read."""
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,15 @@ class Intent:
     answer: str | None = None  # the id of what the call made, once it was answered
 
 
+@dataclass(frozen=True)
+class Lease:
+    """The right to write to one key, until it is over or given back."""
+
+    key: Key
+    holder: str
+    etag: str
+
+
 _INTENT = TypeAdapter(Intent)
 _BRAKE = TypeAdapter(Brake)
 
@@ -41,6 +51,10 @@ class SafetyRows(Table):
         """The intent of a call that may have been made."""
         row = await self._find(f"intent:{key.row}", call)
         return None if row is None else read(_INTENT, row)
+
+    async def add_intent(self, key: Key, intent: Intent) -> None:
+        """Note the first attempt of a call; raises `Changed` where one was noted before."""
+        await self._insert(row_of(f"intent:{key.row}", intent.call, _INTENT, intent))
 
     async def put_intent(self, key: Key, intent: Intent) -> None:
         """Note that a call is about to be made, or what became of looking for it."""
@@ -79,27 +93,31 @@ class SafetyRows(Table):
         """The messages kept, newest first."""
         return [row async for row in self._query("PartitionKey eq 'unreadable'", {})]
 
-    async def lease(self, key: Key, holder: str, now: datetime, scale: float) -> bool:
-        """Take or renew the right to write to one key for 60 s (times `scale`); False while another holds it.
+    async def take_lease(self, key: Key, holder: str, now: datetime, scale: float) -> Lease | None:
+        """Take the right to write to one key for 60 s (times `scale`); None while another holds it.
 
         There is no fencing in Graph: every write is safe to lose the race, the lease only makes races rare.
         """
-        until = now + LEASE * scale
-        row = {"PartitionKey": "lease", "RowKey": key.row, "holder": holder, "until": until.isoformat()}
+        row = _lease_row(key, holder, now + LEASE * scale)
+        with contextlib.suppress(Changed):
+            return Lease(key, holder, await self._insert(row))
         found = await self._find("lease", key.row)
-        try:
-            if found is None:
-                await self._insert(row)
-            elif datetime.fromisoformat(found["until"]) + LEASE_MARGIN * scale > now and found["holder"] != holder:
-                return False
-            else:
-                await self._replace(row, etag_of(found))
-        except Changed:
-            return False
-        return True
+        if found is not None and datetime.fromisoformat(found["until"]) + LEASE_MARGIN * scale > now:
+            return None
+        with contextlib.suppress(Changed):
+            etag = await (self._insert(row) if found is None else self._replace(row, etag_of(found)))
+            return Lease(key, holder, etag)
+        return None
 
-    async def release(self, key: Key, holder: str) -> None:
-        """Give the right back."""
-        found = await self._find("lease", key.row)
-        if found and found["holder"] == holder:
-            await self._delete("lease", key.row, etag_of(found))
+    async def renew_lease(self, lease: Lease, now: datetime, scale: float) -> Lease:
+        """Hold it for another 60 s (times `scale`); raises `Changed` where another has taken it."""
+        row = _lease_row(lease.key, lease.holder, now + LEASE * scale)
+        return replace(lease, etag=await self._replace(row, lease.etag))
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the right back; one that another has taken stays."""
+        await self._delete("lease", lease.key.row, lease.etag)
+
+
+def _lease_row(key: Key, holder: str, until: datetime) -> dict[str, Any]:
+    return {"PartitionKey": "lease", "RowKey": key.row, "holder": holder, "until": until.isoformat()}

@@ -6,33 +6,36 @@ rows whose repetition is success for grants, pages that say which of their mails
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Self, assert_never, get_args
 
 from azure.identity.aio import DefaultAzureCredential
 
 from clients.graph import Graph
+from clients.graph.together import attempted
 from clients.ledger import Ledger
 from clients.mail import Mailer
 from clients.queues import Queues
 from clients.settings import Settings
 from clients.sts import Sts
 from clients.tenant import access, braking, credentials, directory, telling
+from clients.tenant.leasing import Held, leased
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
-from clients.tenant.reserving import reserve
 from clients.tenant.settling import settle
 from clients.vault import Vault
 from sso import brake, steps
 from sso.assignment import Batch, Change, Outcome
+from sso.errors import GatehouseError
 from sso.model import Key, ObjectId, OperationId
 from sso.observed import Observed
 from sso.steps import Step
 from vendors.catalog import Catalog
 from vendors.profile import Profile
 
-__all__ = ["Tenant", "Work"]
+__all__ = ["Held", "Tenant", "Work"]
 
 _log = logging.getLogger(__name__)
 
@@ -121,13 +124,27 @@ class Tenant(Parts):
             case _:
                 assert_never(step)
 
-    async def lease(self, key: Key, holder: str, now: datetime) -> bool:
-        """Take or renew the right to write to one key; False while another run holds it."""
-        return await self.ledger.lease(key, holder, now, self.settings.wait_scale)
+    async def apply_at_once(
+        self, taken: tuple[Step, ...], work: Work, now: datetime
+    ) -> tuple[Observed | GatehouseError, ...]:
+        """Carry out steps at the same moment; of each what is there now, or why it was not carried out."""
+        match taken:
+            case (steps.ConfigureServicePrincipal() as principal, steps.ConfigureApplication() as application):
+                both = directory.configure_both(self, principal, application, work)
+            case (steps.MailHandoff(), steps.MailCode()):
+                both = telling.mail_both(self, work, now)
+            case _:
+                return await attempted(*(self.apply(step, work, now) for step in taken))
+        names = " and ".join(step.name for step in taken)
+        _log.info("apply %s for %s in operation %s", names, work.request.key, work.operation.id)
+        try:
+            return await both
+        except GatehouseError as error:  # before either was begun
+            return error, error
 
-    async def reserve(self, writes: int, now: datetime, *, urgent: bool = False, in_line: bool = False) -> None:
-        """Return when so many writes may be made within the shared budget; raises `NotReady` where that is not soon."""
-        await reserve(self, writes, now, urgent=urgent, in_line=in_line)
+    def leased(self, key: Key, now: Callable[[], datetime]) -> AbstractAsyncContextManager[Held | None]:
+        """Hold the right to write to one key, as long as it takes; None while another run holds it."""
+        return leased(self, key, now)
 
     async def open_batches(
         self, operation: OperationId, changes: Iterable[Change], now: datetime, *, urgent: bool = False

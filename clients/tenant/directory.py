@@ -10,7 +10,8 @@ from clients.tenant.observing import with_presets
 from clients.tenant.parts import Parts, Work
 from sso import steps
 from sso.assignment import choose_role, grant
-from sso.model import Application
+from sso.errors import GatehouseError
+from sso.model import Application, ServicePrincipal
 from sso.observed import Observed
 from sso.steps import ApplicationSettings, ServicePrincipalSettings
 
@@ -52,15 +53,32 @@ async def configure_service_principal(parts: Parts, step: steps.ConfigureService
     """Set the sign-on of a service principal; on a new one this is the probe that it has replicated."""
     found = work.service_principal
     await parts.graph.update_service_principal(found.object_id, step.settings)
-    wanted = {entry.name: getattr(step.settings, entry.name) for entry in fields(ServicePrincipalSettings)}
-    changed: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    return replace(work.observed, service_principal=replace(found, **changed))
+    return replace(work.observed, service_principal=_configured_principal(found, step.settings))
 
 
 async def configure_application(parts: Parts, step: steps.ConfigureApplication, work: Work) -> Observed:
     """Set names, mark and addresses of an application."""
     await parts.graph.update_application(work.application, step.settings)
     return replace(work.observed, application=_configured(work.application, step.settings))
+
+
+async def configure_both(
+    parts: Parts, principal: steps.ConfigureServicePrincipal, application: steps.ConfigureApplication, work: Work
+) -> tuple[Observed | GatehouseError, Observed | GatehouseError]:
+    """Both in one call, the service principal first; of each what is there now, or why it was not carried out."""
+    found, known, observed = work.service_principal, work.application, work.observed
+    failed = await parts.graph.configure(found, principal.settings, known, application.settings)
+    return (
+        failed[0] or replace(observed, service_principal=_configured_principal(found, principal.settings)),
+        failed[1] or replace(observed, application=_configured(known, application.settings)),
+    )
+
+
+def _configured_principal(found: ServicePrincipal, settings: ServicePrincipalSettings) -> ServicePrincipal:
+    """The service principal as it stands after its settings were taken."""
+    wanted = {entry.name: getattr(settings, entry.name) for entry in fields(ServicePrincipalSettings)}
+    changed: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    return replace(found, **changed)
 
 
 def _configured(application: Application, settings: ApplicationSettings) -> Application:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from clients.ledger import Intent
+from clients.ledger import Changed, Intent
 from clients.tenant.parts import READ_PAUSE, READS, Parts, Work
 from sso.errors import GatehouseError, NotReady
 
@@ -35,15 +35,11 @@ async def intent(
     row behind.
     """
     key, ledger = work.request.key, parts.ledger
-    found = await ledger.find_intent(key, call)
-    if found and found.answer and not seen(found.answer) and now - found.at < BELIEVED:
-        msg = f"What '{call}' made for {key} is not in every replica yet."
-        raise NotReady(msg, retry_after=READ_PAUSE)
-    if found and not found.answer and found.empty_reads + 1 < READS:
-        await _count_empty_read(parts, work, found, now)
-    attempts = found.attempts + 1 if found else 1
-    made = Intent(call, work.operation.id, now, attempts)
-    await ledger.put_intent(key, made)
+    made = Intent(call, work.operation.id, now)
+    try:
+        await ledger.add_intent(key, made)
+    except Changed:
+        made = await _once_more(parts, work, made, seen)
     attempt = Attempt()
     try:
         yield attempt
@@ -55,6 +51,20 @@ async def intent(
         await ledger.close_intent(key, call)
         raise
     await ledger.put_intent(key, replace(made, answer=attempt.answer))
+
+
+async def _once_more(parts: Parts, work: Work, made: Intent, seen: Callable[[str], bool]) -> Intent:
+    """Note another attempt of a call; raises `NotReady` while an earlier one may show yet."""
+    key, now = work.request.key, made.at
+    found = await parts.ledger.find_intent(key, made.call)
+    if found and found.answer and not seen(found.answer) and now - found.at < BELIEVED:
+        msg = f"What '{made.call}' made for {key} is not in every replica yet."
+        raise NotReady(msg, retry_after=READ_PAUSE)
+    if found and not found.answer and found.empty_reads + 1 < READS:
+        await _count_empty_read(parts, work, found, now)
+    made = replace(made, attempts=found.attempts + 1 if found else 1)
+    await parts.ledger.put_intent(key, made)
+    return made
 
 
 async def _count_empty_read(parts: Parts, work: Work, found: Intent, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from clients.graph.together import together
 from clients.ledger import Changed
 from clients.tenant.parts import RACES, READ_PAUSE, Parts
 from sso.errors import NotReady
@@ -40,10 +41,11 @@ async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Ope
 
 
 async def _decided(parts: Parts, operation: Operation, now: datetime) -> Operation:
-    batches = await parts.ledger.batches(operation.id)
     if operation.key is None or operation.kind == "assignment":
+        batches = await parts.ledger.batches(operation.id)
         return decide(operation, batches, acknowledged=False, whom="nobody", until=now, now=now)
-    page = next((page for page in await parts.ledger.pages(operation.key) if page.state != "replaced"), None)
+    batches, pages = await together(parts.ledger.batches(operation.id), parts.ledger.pages(operation.key))
+    page = next((page for page in pages if page.state != "replaced"), None)
     said = None
     if page and page.credential:
         said = await parts.ledger.acknowledgement(operation.key, page.credential)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from clients.graph.together import attempted, together
 from clients.ledger import Changed
 from clients.tenant.credentials import prove_certificate, prove_published
 from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
 from sso import steps
-from sso.errors import NotReady
+from sso.errors import GatehouseError, NotReady
 from sso.handoff import (
     Handoff,
     Page,
@@ -24,7 +25,7 @@ from sso.handoff import (
     with_code,
     with_link,
 )
-from sso.letters import Asked, compose_code, compose_handoff, compose_owner_changed
+from sso.letters import Asked, Letter, compose_code, compose_handoff, compose_owner_changed
 from sso.model import KeyId, ObjectId, Principal, Thumbprint
 from sso.observed import Observed
 from sso.onboarding import handoff
@@ -54,18 +55,33 @@ async def change_owner(parts: Parts, step: steps.ChangeOwner, work: Work) -> Obs
 
 async def mail_handoff(parts: Parts, work: Work, now: datetime) -> Observed:
     """Mail the link to a new page and close the older ones; a cut mail call doubles that mail alone."""
+    told, token = _told(parts, work, now), token_from(secrets.token_bytes(32))
+    await _prove(parts, work, told)
+    return await _mail_link(parts, work, told, _page_to_mail(work, told, token, now), token, now)
+
+
+async def mail_both(
+    parts: Parts, work: Work, now: datetime
+) -> tuple[Observed | GatehouseError, Observed | GatehouseError]:
+    """Mail link and code of a new page at the same moment, by two calls: each is noted and repeated by itself."""
     told = _told(parts, work, now)
-    if isinstance(work.profile, SamlProfile):
-        if told.credential == work.service_principal.active_thumbprint:
-            await prove_certificate(parts, work)
-        else:
-            await prove_published(parts, work, Thumbprint(told.credential or ""))
-    token = token_from(secrets.token_bytes(32))
-    older = work.observed.page
-    # The row of a page stands before its mail: one whose mail was cut goes on under another link.
-    resumed = older and older.facts == facts_of(told) and older.state in {"open", "collected"} and not older.link_mailed
-    page = with_link(older, token, now) if older and resumed else new_page(told, work.operation.id, token, now)
-    return await _mail_link(parts, work, told, page, token, now)
+    token, code = token_from(secrets.token_bytes(32)), code_from(secrets.token_bytes(16))
+    page, _ = await together(_with_code(_page_to_mail(work, told, token, now), code, now), _prove(parts, work, told))
+    page = await _open(parts, work, page, now)
+    noting = asyncio.Lock()
+
+    async def tell(letter: Letter, *, link: bool) -> None:
+        nonlocal page
+        await parts.mail(letter)
+        async with noting:
+            page = await _stamp(parts, page, now, link=link)
+
+    link, by_code = await together(
+        _link_letter(parts, work, told, page, token), _code_letter(parts, work, told, page, code)
+    )
+    sent = await attempted(tell(link, link=True), tell(by_code, link=False))
+    observed = replace(work.observed, page=page)
+    return sent[0] or observed, sent[1] or observed
 
 
 async def remind(parts: Parts, work: Work, now: datetime) -> Observed:
@@ -78,16 +94,45 @@ async def remind(parts: Parts, work: Work, now: datetime) -> Observed:
     return await _mail_link(parts, work, told, as_reminder(older, token, told.valid_days, now), token, now)
 
 
-async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token: str, now: datetime) -> Observed:
-    """Write the page of a link, close the others, mail the link, and note that the mail was taken."""
+def _page_to_mail(work: Work, told: Handoff, token: str, now: datetime) -> Page:
+    """A new page, or the one whose mail was cut: its row stood before its mail, and it goes on under another link."""
+    older = work.observed.page
+    resumed = older and older.facts == facts_of(told) and older.state in {"open", "collected"} and not older.link_mailed
+    return with_link(older, token, now) if older and resumed else new_page(told, work.operation.id, token, now)
+
+
+async def _prove(parts: Parts, work: Work, told: Handoff) -> None:
+    """See that the certificate that is told is what signs, or what is published beside it."""
+    if not isinstance(work.profile, SamlProfile):
+        return
+    if told.credential == work.service_principal.active_thumbprint:
+        await prove_certificate(parts, work)
+    else:
+        await prove_published(parts, work, Thumbprint(told.credential or ""))
+
+
+async def _open(parts: Parts, work: Work, page: Page, now: datetime) -> Page:
+    """Write the page of a link, and close the others."""
     page = await parts.ledger.add_page(page)
-    await _close_others(parts, page, now)
+    if work.observed.page:
+        await _close_others(parts, page, now)
+    return page
+
+
+async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token: str, now: datetime) -> Observed:
+    """Open the page of a link, mail the link, and note that the mail was taken."""
+    page = await _open(parts, work, page, now)
+    await parts.mail(await _link_letter(parts, work, told, page, token))
+    return replace(work.observed, page=await _stamp(parts, page, now, link=True))
+
+
+async def _link_letter(parts: Parts, work: Work, told: Handoff, page: Page, token: str) -> Letter:
     secret = None
     if told.secret_in_mail and told.credential:
         secret = await parts.vault.read_secret(work.request.key, KeyId(told.credential))
     owner, address = await _owner(parts, work, ObjectId(told.owner)), page_url(parts.settings.public_url, token)
     if told.announcement:
-        letter = compose_certificate_renewal(
+        return compose_certificate_renewal(
             told,
             told.announcement,
             organisation=parts.organisation,
@@ -96,19 +141,16 @@ async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token:
             valid_until=page.valid_until,
             reminder=page.reminded is not None,
         )
-    else:
-        letter = compose_handoff(
-            told,
-            organisation=parts.organisation,
-            owner=owner,
-            page_url=address,
-            valid_until=page.valid_until,
-            asked=_asked(work.request),
-            secret=secret,
-            reminder=page.reminded is not None,
-        )
-    await parts.mail(letter)
-    return replace(work.observed, page=await _stamp(parts, page, now, link=True))
+    return compose_handoff(
+        told,
+        organisation=parts.organisation,
+        owner=owner,
+        page_url=address,
+        valid_until=page.valid_until,
+        asked=_asked(work.request),
+        secret=secret,
+        reminder=page.reminded is not None,
+    )
 
 
 async def mail_code(parts: Parts, work: Work, now: datetime) -> Observed:
@@ -118,18 +160,24 @@ async def mail_code(parts: Parts, work: Work, now: datetime) -> Observed:
         msg = f"The page of {work.request.key} cannot be read yet."
         raise NotReady(msg, retry_after=READ_PAUSE)
     code = code_from(secrets.token_bytes(16))
+    page = await parts.ledger.replace_page(await _with_code(page, code, now))
+    await parts.mail(await _code_letter(parts, work, _told(parts, work, now), page, code))
+    return replace(work.observed, page=await _stamp(parts, page, now, link=False))
+
+
+async def _with_code(page: Page, code: str, now: datetime) -> Page:
     # The hash takes 20 ms on purpose; other invocations go on meanwhile.
-    page = await asyncio.to_thread(with_code, page, code, secrets.token_hex(16), now)
-    page = await parts.ledger.replace_page(page)
-    letter = compose_code(
-        _told(parts, work, now),
+    return await asyncio.to_thread(with_code, page, code, secrets.token_hex(16), now)
+
+
+async def _code_letter(parts: Parts, work: Work, told: Handoff, page: Page, code: str) -> Letter:
+    return compose_code(
+        told,
         organisation=parts.organisation,
         owner=await _owner(parts, work, work.request.owner),
         code=code,
         valid_until=page.valid_until,
     )
-    await parts.mail(letter)
-    return replace(work.observed, page=await _stamp(parts, page, now, link=False))
 
 
 async def _owner(parts: Parts, work: Work, owner: ObjectId) -> Principal | None:
