@@ -284,7 +284,7 @@ def _form(tenant: Tenant, page: Page, hint: Hint | None = None, text: str = "") 
         "can_collect": page.secret and page.state == "open",
         "can_activate": page.activates and page.activated is None,
         "can_acknowledge": (not page.secret or page.state == "collected")
-        and not (page.activates and page.activated is None),
+        and not (page.activates and (page.activated is None or page.credential is None)),
         "collected": moment(page.collected) if page.collected else None,
         "facts": (
             ("Vendor", profile.name),

@@ -41,6 +41,7 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         web.put("/faults", control.set_faults),
         web.put("/objects/{kind}/{id}", control.put_object),
         web.delete("/objects/{kind}/{id}", control.delete_object),
+        web.put("/vendors/{vendor}", control.set_vendor),
         web.post("/collect", control.collect),
         web.post("/sign-in", control.sign_in),
         web.post("/reset", control.reset),
@@ -179,6 +180,18 @@ class Control:
         vendor, instance = await _texts(request, "vendor", "instance")
         await self._mails_arrive()
         return web.json_response(await self._vendors().collect(vendor, instance))
+
+    async def set_vendor(self, request: web.Request) -> web.Response:
+        """Choose how many secrets or certificates a vendor's side keeps, and how often it reads metadata again."""
+        body = await _object(request)
+        slots, poll_hours = body.get("slots"), body.get("poll_hours")
+        if set(body) - {"slots", "poll_hours"} or not (slots is None or (type(slots) is int and slots > 0)):
+            raise _bad("Expected {slots?: a number from 1 on, poll_hours?: hours or null}.")
+        if not (poll_hours is None or (type(poll_hours) in {int, float} and poll_hours > 0)):
+            raise _bad(f"Expected hours above 0 in 'poll_hours'; found {poll_hours!r}.")
+        if not self._vendors().choose(request.match_info["vendor"], slots, poll_hours):
+            raise web.HTTPNotFound(text="There is no such vendor.")
+        return web.Response(status=204)
 
     async def sign_in(self, request: web.Request) -> web.Response:
         """Sign a person in at a vendor."""

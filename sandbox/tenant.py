@@ -46,6 +46,10 @@ class Tokens(Protocol):
 class VendorSides(Protocol):
     """What the control plane needs from the vendors' own sides."""
 
+    def choose(self, vendor: str, slots: int | None, poll_hours: float | None) -> bool:
+        """Let it keep so many secrets or certificates, and read metadata so often; False where there is no such one."""
+        ...
+
     async def collect(self, vendor: str, instance: str) -> dict[str, Any]:
         """Let that side read its mail, collect, set itself up and acknowledge."""
         ...

@@ -34,6 +34,7 @@ Outcome = Literal[
     "activate_first",
     "nothing_to_activate",
     "activated_already",
+    "told_by_another_mail",
     "nothing_to_collect",
     "collected_already",
     "acknowledged_already",
@@ -301,8 +302,13 @@ def facts_of(handoff: Handoff) -> str:
         *("steps", *handoff.steps, handoff.provisioning, handoff.guide, handoff.try_url or "", str(handoff.valid_days)),
         *(("sealed for", handoff.sealed_for.thumbprint) if handoff.sealed_for else ()),
         # Once there is a new certificate the credential says so, before and after it signs.
-        *(("to be renewed",) if handoff.announcement and handoff.announcement.thumbprint is None else ()),
+        *(("to be renewed",) if awaits_certificate(handoff) else ()),
     )
+
+
+def awaits_certificate(handoff: Handoff) -> bool:
+    """Whether a new signing certificate is announced that only "activate now" adds."""
+    return handoff.announcement is not None and handoff.announcement.thumbprint is None
 
 
 def reference_of(facts: str) -> str:
@@ -396,7 +402,8 @@ def new_page(handoff: Handoff, operation: OperationId, token: str, now: datetime
         facts=facts,
         to=handoff.to,
         owner=handoff.owner,
-        credential=handoff.credential,
+        # What "activate now" adds has no name yet.
+        credential=None if awaits_certificate(handoff) else handoff.credential,
         secret=handoff.secret_label is not None and not handoff.secret_in_mail,
         values=tuple((value.label, value.text) for value in handoff.values),
         parameters=handoff.parameters,
@@ -504,18 +511,27 @@ def _finished(state: PageState, action: Action, page: Page) -> Outcome | None:
         case "open":
             if action == "acknowledge" and page.secret:
                 return "collect_first"
-            if action == "acknowledge" and page.activates and page.activated is None:
-                return "activate_first"
         case "collected":
             if action == "collect":
                 return "collected_already"
         case _:
             assert_never(state)
-    if action == "activate" and page.activated:
-        return "activated_already"
-    if action == "activate" and not page.activates:
-        return "nothing_to_activate"
-    return "nothing_to_collect" if action == "collect" and not page.secret else None
+    if action == "collect" and not page.secret:
+        return "nothing_to_collect"
+    return _not_to_activate(action, page)
+
+
+def _not_to_activate(action: Action, page: Page) -> Outcome | None:
+    """What keeps a new certificate from being activated, or from being confirmed before it is."""
+    if action == "activate":
+        if not page.activates:
+            return "nothing_to_activate"
+        return "activated_already" if page.activated else None
+    if action != "acknowledge" or not page.activates:
+        return None
+    if page.activated is None:
+        return "activate_first"
+    return "told_by_another_mail" if page.credential is None else None
 
 
 def credential_to_collect(page: Page) -> KeyId | None:

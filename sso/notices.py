@@ -62,6 +62,11 @@ NOTICES: Mapping[Outcome, Notice] = {
         "The new certificate is active",
         "'Activate now' was pressed before. Test a sign-in, then press 'Installed and tested' on your newest page.",
     ),
+    "told_by_another_mail": Notice(
+        409,
+        "Another mail is on its way",
+        "It tells of the new certificate. Test a sign-in, and confirm on the page of that mail that it works.",
+    ),
     "reported": Notice(200, "Thank you", "Your report was mailed to the owner. This page stays open."),
     "locks": Notice(423, "This page is locked", f"Too many wrong codes; the owner was told. {_ASK}", alarm=True),
     "locked": Notice(423, "This page is locked", f"Too many wrong codes were entered. {_ASK}", alarm=True),

@@ -408,7 +408,7 @@ class _Planner:
             return None
         if self.request.hand_off_again and page.operation != self.operation:
             return None
-        if page.activates and self.request.rotation is None and page.credential == told.credential:
+        if page.activates and self.request.rotation is None and page.credential in {None, told.credential}:
             # A rotation has announced more than this request knows of.
             return page if state_at(page, self.now) in LIVE else None
         if self.observed.acknowledged(told.credential):

@@ -26,6 +26,7 @@ class Progress:
     page: str
     told: dict[str, str] = field(default_factory=dict, repr=False)
     """What was collected, kept because the page shows it once."""
+    activated: bool = False
     configured: bool = False
     acknowledged: bool = False
     reason: str | None = None
@@ -113,12 +114,39 @@ class RelyingParties:
                 raise SetUpError(f"Collecting was answered {collected.status}: {collected.heading}".rstrip(": "))
             progress.told = dict(collected.values)
             told |= collected.values
-        await side.set_up(instance, told)
-        progress.configured = True
+        if "activate" in shown.actions and not progress.activated:
+            await self._activate(side, instance, page, code, told)
+            progress.activated = progress.configured = True
+            shown = await page.look()
+        elif not progress.activated:
+            await side.set_up(instance, told)
+            progress.configured = True
+        if progress.activated and "acknowledge" not in shown.actions:
+            raise SetUpError("The new certificate was asked for; what is told of it comes by the next mail.")
         acknowledged = await page.press("acknowledge", code)
         if acknowledged.status != 200:
             raise SetUpError(f"Acknowledging was answered {acknowledged.status}: {acknowledged.heading}".rstrip(": "))
         progress.acknowledged = True
+
+    async def _activate(
+        self, side: VendorSide[Any], instance: str, page: HandoffPage, code: str, told: Mapping[str, str]
+    ) -> None:
+        """Press "activate now" with the form open, then save it, or have the metadata read until it changes."""
+        pressed = await page.press("activate", code)
+        if pressed.status != 200:
+            raise SetUpError(f"Activating was answered {pressed.status}: {pressed.heading}".rstrip(": "))
+        if all(told.get(label.casefold()) for label in side.fields):
+            await side.set_up(instance, told)
+        side.expect_change(instance)
+
+    def choose(self, vendor: str, slots: int | None, poll_hours: float | None) -> bool:
+        """Let a vendor keep so many secrets or certificates, and read metadata so often; False where there is none."""
+        side = self.sides.get(vendor)
+        if side is None:
+            return False
+        side.slots = side.most_slots if slots is None else slots
+        side.poll_hours = poll_hours
+        return True
 
     def _tile(self, identifier: str) -> str | None:
         # A tile is the tenant's: the person sees it in My Apps, the vendor knows nothing of it.

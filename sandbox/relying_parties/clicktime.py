@@ -1,7 +1,7 @@
 """ClickTime, by its guide: Login URL and certificate pasted into Security Settings, people come from their tile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -23,7 +23,8 @@ class ClickTimeConnection:
     """What stands in Single Sign-On Preferences."""
 
     endpoint: str
-    certificate: x509.Certificate
+    certificates: tuple[x509.Certificate, ...]
+    """The newest first."""
 
 
 class ClickTime(VendorSide[ClickTimeConnection]):
@@ -44,9 +45,14 @@ class ClickTime(VendorSide[ClickTimeConnection]):
         if urlsplit(endpoint).scheme != "https":
             raise SetUpError(f"{ENDPOINT} is not an https address: {endpoint}")
         try:
-            return ClickTimeConnection(endpoint, read_certificate(told[CERTIFICATE.casefold()]))
+            return ClickTimeConnection(endpoint, (read_certificate(told[CERTIFICATE.casefold()]),))
         except ValueError as problem:
             raise SetUpError(f"{CERTIFICATE} is not a Base64 certificate.") from problem
+
+    def beside(self, old: ClickTimeConnection, new: ClickTimeConnection) -> ClickTimeConnection:
+        """Where the form holds two certificates, the one so far stays beside the new one."""
+        held = dict.fromkeys((*new.certificates, *old.certificates))
+        return replace(new, certificates=tuple(held)[: self.slots])
 
     def start_url(self, instance: str) -> None:
         """Nowhere: ClickTime starts no sign-in itself."""
@@ -58,7 +64,7 @@ class ClickTime(VendorSide[ClickTimeConnection]):
             raise AdmissionError(f"ClickTime has no page {request.path} to {request.method}.")
         refusals = ["ClickTime has no single sign-on set up."]
         for instance, customer in self.customers.items():
-            expected = Expected((customer.connection.certificate,), ENTITY_ID, REPLY_URLS, None)
+            expected = Expected(customer.connection.certificates, ENTITY_ID, REPLY_URLS, None)
             try:
                 accepted = accept_response(request.form.get("SAMLResponse", ""), expected, self._clock.now())
             except AdmissionError as problem:

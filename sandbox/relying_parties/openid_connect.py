@@ -6,7 +6,7 @@ import json
 import secrets
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -25,7 +25,8 @@ class OidcConnection:
 
     tenant_id: str
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secrets: tuple[str, ...] = field(repr=False)
+    """The newest first."""
     redirect_uri: str
     discovery: Mapping[str, Any] = field(repr=False)
 
@@ -80,10 +81,15 @@ class OidcSide(VendorSide[OidcConnection]):
         return OidcConnection(
             tenant_id=tenant_id,
             client_id=told[self.client_label.casefold()],
-            client_secret=told[self.secret_label.casefold()],
+            client_secrets=(told[self.secret_label.casefold()],),
             redirect_uri=self.redirect_uri(told),
             discovery=discovery,
         )
+
+    def beside(self, old: OidcConnection, new: OidcConnection) -> OidcConnection:
+        """Where the form has two slots, the secret so far stays beside the new one."""
+        held = dict.fromkeys((*new.client_secrets, *old.client_secrets))
+        return replace(new, client_secrets=tuple(held)[: self.slots])
 
     async def visit(self, request: SiteRequest) -> Reply:
         """The sign-in page and the callback."""
@@ -139,12 +145,22 @@ class OidcSide(VendorSide[OidcConnection]):
         return self.welcome(transaction.instance, claims)
 
     async def _redeem(self, connection: OidcConnection, code: str, verifier: str) -> str:
+        """Redeem a code with the newest secret that works; a refused redemption does not spend the code."""
+        *others, last = connection.client_secrets
+        for secret in others:
+            try:
+                return await self._redeem_with(secret, connection, code, verifier)
+            except AdmissionError:
+                continue
+        return await self._redeem_with(last, connection, code, verifier)
+
+    async def _redeem_with(self, secret: str, connection: OidcConnection, code: str, verifier: str) -> str:
         reply = await self._wire.post(
             str(connection.discovery["token_endpoint"]),
             {
                 "grant_type": "authorization_code",
                 "client_id": connection.client_id,
-                "client_secret": connection.client_secret,
+                "client_secret": secret,
                 "code": code,
                 "redirect_uri": connection.redirect_uri,
                 "code_verifier": verifier,

@@ -38,13 +38,19 @@ class VendorSide(ABC, Generic[Connection]):
     """Where the vendor reads hand-offs; None where our own administrator enters the values."""
     fields: tuple[str, ...]
     """The labels of the vendor's form, all of them needed."""
+    most_slots = 1
+    """Secrets or certificates that the form, or a reading of the metadata, keeps, unless a test chooses less."""
 
     def __init__(self) -> None:
         self.customers: dict[str, Customer[Connection]] = {}
+        self.slots = self.most_slots
+        self.poll_hours: float | None = None
+        """How often a vendor that knows a metadata URL reads it again; None: when it is set up."""
 
     def reset(self) -> None:
-        """Forget every customer."""
+        """Forget every customer and every choice."""
         self.customers.clear()
+        self.slots, self.poll_hours = self.most_slots, None
 
     async def set_up(self, instance: str, told: Mapping[str, str]) -> None:
         """Fill in the form from values by lower-case label; raises `SetUpError`."""
@@ -53,7 +59,18 @@ class VendorSide(ABC, Generic[Connection]):
             raise SetUpError(f"The hand-off has no value for {' and '.join(missing)}.")
         connection = await self.connect(told)
         known = self.customers.get(instance)
+        if known:
+            connection = self.beside(known.connection, connection)
         self.customers[instance] = Customer(connection, known.people if known else {})
+
+    def beside(self, old: Connection, new: Connection) -> Connection:
+        """What the form holds once a new value is entered: where it has room, the old one beside it."""
+        del old
+        return new
+
+    def expect_change(self, instance: str) -> None:
+        """Somebody pressed "activate now": a vendor that reads metadata does so until it finds a change."""
+        del instance
 
     @abstractmethod
     async def connect(self, told: Mapping[str, str]) -> Connection:

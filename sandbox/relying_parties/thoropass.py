@@ -4,7 +4,8 @@ import base64
 import secrets
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from cryptography import x509
@@ -31,6 +32,8 @@ class ThoropassConnection:
     entity_id: str
     sign_on_url: str
     certificates: tuple[x509.Certificate, ...]
+    metadata_url: str
+    read_at: datetime
 
 
 class Thoropass(VendorSide[ThoropassConnection]):
@@ -40,6 +43,7 @@ class Thoropass(VendorSide[ThoropassConnection]):
     host = "login.thoropass.com"
     contact = "support@thoropass.com"
     fields = (METADATA_URL,)
+    most_slots = 10
 
     def __init__(self, wire: Wire, clock: Clock) -> None:
         super().__init__()
@@ -47,21 +51,44 @@ class Thoropass(VendorSide[ThoropassConnection]):
         self._clock = clock
         self._asked: dict[str, str] = {}
         """The customer of each request that has no answer yet."""
+        self._expecting: set[str] = set()
 
     def reset(self) -> None:
         """Forget customers and sign-ins under way."""
         super().reset()
         self._asked.clear()
+        self._expecting.clear()
 
     async def connect(self, told: Mapping[str, str]) -> ThoropassConnection:
         """Fetch the metadata and take what it names."""
+        address = told[METADATA_URL.casefold()]
         try:
-            reply = await self._wire.get(told[METADATA_URL.casefold()])
+            reply = await self._wire.get(address)
         except UnreachableError as problem:
             raise SetUpError(f"Thoropass could not read the metadata: {problem}") from problem
         if reply.status != 200:
             raise SetUpError(f"Thoropass could not read the metadata: its address answered {reply.status}.")
-        return _read_metadata(reply.text)
+        read = _read_metadata(reply.text, address, self._clock.now())
+        # One that keeps a single certificate keeps the last that is listed.
+        return replace(read, certificates=read.certificates[-self.slots :])
+
+    def expect_change(self, instance: str) -> None:
+        """Read the metadata at every sign-in until it has changed."""
+        self._expecting.add(instance)
+
+    async def _poll(self) -> None:
+        """Read the metadata again where that is due."""
+        for instance, customer in self.customers.items():
+            known = customer.connection
+            due = self.poll_hours and self._clock.now() - known.read_at >= timedelta(hours=self.poll_hours)
+            if not due and instance not in self._expecting:
+                continue
+            try:
+                customer.connection = await self.connect({METADATA_URL.casefold(): known.metadata_url})
+            except SetUpError:
+                continue  # it goes on with what it has
+            if customer.connection.certificates != known.certificates:
+                self._expecting.discard(instance)
 
     def start_url(self, instance: str) -> str:
         """The sign-on URL, with the customer it is for."""
@@ -69,6 +96,7 @@ class Thoropass(VendorSide[ThoropassConnection]):
 
     async def visit(self, request: SiteRequest) -> Reply:
         """The sign-on URL and the assertion consumer service."""
+        await self._poll()
         if request.path == "/":
             return self._start(request.query.get("customer"))
         if request.path == "/saml/acs" and request.method == "POST":
@@ -113,7 +141,7 @@ class Thoropass(VendorSide[ThoropassConnection]):
         raise AdmissionError(refusals[-1])
 
 
-def _read_metadata(text: str) -> ThoropassConnection:
+def _read_metadata(text: str, address: str, now: datetime) -> ThoropassConnection:
     try:
         root = etree.fromstring(text.encode(), hardened_parser())
         listed = root.iterfind("md:IDPSSODescriptor/md:KeyDescriptor[@use='signing']//ds:X509Certificate", NAMES)
@@ -125,4 +153,4 @@ def _read_metadata(text: str) -> ThoropassConnection:
     entity_id = root.get("entityID")
     if not certificates or not sign_on_url or not entity_id:
         raise SetUpError("Thoropass could not use the metadata: entity ID, sign-on address or certificate is missing.")
-    return ThoropassConnection(entity_id, sign_on_url, certificates)
+    return ThoropassConnection(entity_id, sign_on_url, certificates, address, now)

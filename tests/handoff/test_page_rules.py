@@ -73,6 +73,12 @@ CASES: dict[str, tuple[Page, Action, str, Outcome]] = {
         "activate_first",
     ),
     "then it is": (replace(page(PUBLIC), activates=True, activated=NOW), "acknowledge", CODE, "acknowledged"),
+    "what is added only now has a page of its own": (
+        replace(page(PUBLIC), activates=True, activated=NOW, credential=None),
+        "acknowledge",
+        CODE,
+        "told_by_another_mail",
+    ),
     "a locked page opens to no code": (replace(page(), state="locked"), "collect", CODE, "locked"),
     "a replaced page opens to no code": (closed(page(), NOW), "collect", CODE, "replaced"),
     "a lapsed page opens to no code": (replace(page(), valid_until=NOW), "collect", CODE, "lapsed"),

@@ -15,6 +15,12 @@ class OneVendor:
 
     def __init__(self) -> None:
         self.forgotten = 0
+        self.chosen: tuple[int | None, float | None] = None, None
+
+    def choose(self, vendor: str, slots: int | None, poll_hours: float | None) -> bool:
+        """Keep what was chosen, of the one vendor that is here."""
+        self.chosen = slots, poll_hours
+        return vendor == "thoropass"
 
     async def collect(self, vendor: str, instance: str) -> dict[str, Any]:
         """Answer as a side that is set up."""
@@ -145,6 +151,11 @@ async def test_vendors_are_reached_and_reset(sandbox_tenant: Contoso) -> None:
         assert collected.body == {"configured": True, "acknowledged": True, "reason": "clicktime/eu"}
         who = {"vendor": "clicktime", "instance": "default", "user": "b.simon@contoso.com"}
         assert (await sandbox_tenant.control("POST", "/sign-in", who)).body["claims"] == {"upn": who["user"]}
+        chosen = {"slots": 2, "poll_hours": 24}
+        assert (await sandbox_tenant.control("PUT", "/vendors/thoropass", chosen)).status == 204
+        assert list(vendors.chosen) == [2, 24]
+        assert (await sandbox_tenant.control("PUT", "/vendors/nobody", chosen)).status == 404
+        assert (await sandbox_tenant.control("PUT", "/vendors/thoropass", {"slots": 0})).status == 400
         await sandbox_tenant.control("POST", "/reset")
         assert vendors.forgotten == 1
     finally:
