@@ -123,7 +123,7 @@ async def near_expiry(tenant: Tenant, kind: object, data: object, now: datetime)
         _log.info("ignored an event of the vault: version %.40r of %s is not current", event.version, event.key)
         return False
     policy = timedelta(days=profile.oidc.secret.renew_before_days) if isinstance(profile, OidcProfile) else None
-    due = policy is not None and rotation.is_due(credential.ends, policy, now)
+    due = policy is not None and rotation.is_due(credential, policy, now)
     opened = due and await _open_if_none(tenant, event.key, application, credential.key_id, now, wake=True)
     if not opened:
         _log.info("an event of the vault opened nothing: the secret of %s is not due, or has its rotation", event.key)
@@ -138,10 +138,10 @@ def _due(
         ours = [p for p in application.passwords if rotation.carries_marker(p.display_name, key)]
         newest = max(ours, key=lambda password: password.starts, default=None)
         policy = timedelta(days=profile.oidc.secret.renew_before_days)
-        return newest.key_id if newest and rotation.is_due(newest.ends, policy, now) else None
+        return newest.key_id if newest and rotation.is_due(newest, policy, now) else None
     signing = rollover.active(service_principal) if service_principal else None
     policy = timedelta(days=profile.saml.certificate.renew_before_days)
-    return signing.thumbprint if signing and rotation.is_due(signing.ends, policy, now) else None
+    return signing.thumbprint if signing and rotation.is_due(signing, policy, now) else None
 
 
 async def _open_if_none(

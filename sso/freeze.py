@@ -13,7 +13,14 @@ from sso import steps
 from sso.steps import Pause, Step
 
 # What finishes something begun, and warnings.
-FINISHES = (steps.PromoteSecret, steps.CloseStaged, steps.DiscardSecret, steps.MailCode, steps.WarnOfEnd)
+FINISHES = (
+    steps.PromoteSecret,
+    steps.CloseStaged,
+    steps.CloseRemoved,
+    steps.DiscardSecret,
+    steps.MailCode,
+    steps.WarnOfEnd,
+)
 # Held up whatever ends: where a successor is in use already, the end of the old one disturbs nobody.
 REMOVES = (steps.RetireSecret, steps.RetireCertificate)
 # What a vendor needs after a freeze, and owner and operators before an end: as long as the warning of it.

@@ -30,6 +30,7 @@ from sso.model import (
     MANAGED_TAG,
     Application,
     KeyId,
+    PasswordCredential,
     ServicePrincipal,
     Thumbprint,
     TokenSigningCertificate,
@@ -256,14 +257,18 @@ class _Planner:
                 yield steps.PromoteSecret(sentence=promote, staged=None)
             case rotation.SecretStep.PROMOTE:
                 yield steps.PromoteSecret(sentence=promote, staged=facts.staged)
-            case rotation.SecretStep.CLOSE_STAGED:
-                if facts.staged:
-                    yield steps.CloseStaged(
-                        sentence=f"Disable the staged version of {name}'s client secret, which is current now.",
-                        staged=facts.staged,
-                    )
-            case rotation.SecretStep.NOTHING:
-                pass
+            case rotation.SecretStep.CLOSE_STAGED if facts.staged:
+                yield steps.CloseStaged(
+                    sentence=f"Disable the staged version of {name}'s client secret, which is current now.",
+                    staged=facts.staged,
+                )
+            case rotation.SecretStep.CLOSE_REMOVED if facts.removed:
+                yield steps.CloseRemoved(
+                    sentence=f"Disable the vault's version of the client secret {facts.removed.key_id}, which is gone.",
+                    version=facts.removed,
+                )
+            case _:
+                return
 
     def _certificate(self, profile: SamlProfile) -> Iterator[Step]:
         decision = rollover.next_step(self.request.key, self.service_principal)
@@ -362,17 +367,30 @@ class _Planner:
         mine = page.operation == self.operation
         if asked is None and not mine:
             return None
-        passwords = self.application.passwords if self.application else ()
+        old = self._predecessor(page)
         overlap = self.profile.oidc.secret.overlap_days if isinstance(self.profile, OidcProfile) else 0
         return rotation.Succession(
-            old=next((p for p in passwords if asked and p.key_id == asked.succeeds), None),
-            compromised=asked is not None and asked.reason == "compromised",
+            old=old,
+            compromised=bool(asked and old and asked.reason == "compromised" and asked.succeeds == old.key_id),
             remind_at=next_reminder(page, self.profile) if mine else None,
             warned=page.warned is not None,
             acknowledged=self.observed.acknowledged(page.credential),
             overlap=timedelta(days=overlap),
             now=self.now,
         )
+
+    def _predecessor(self, page: Page) -> PasswordCredential | None:
+        """The secret that is succeeded; once it is gone, an older one of ours that was handed over in vain."""
+        asked, passwords = self.request.rotation, self.application.passwords if self.application else ()
+        if asked is None:
+            return None
+        old = next((p for p in passwords if p.key_id == asked.succeeds), None)
+        new = next((p for p in passwords if p.key_id == page.credential), None)
+        if old or new is None or not self.observed.acknowledged(page.credential):
+            return old
+        handed_over = {v.key_id for v in self.observed.versions if v.name == self.request.key.secret_name}
+        ours = (p for p in passwords if p.key_id in handed_over and rotation.carries_marker(p.display_name, page.key))
+        return min((p for p in ours if p.starts < new.starts), key=lambda p: p.starts, default=None)
 
     def succeed(self) -> Iterator[Step]:
         """What follows the hand-off: reminders, a warning, the end of what was succeeded."""
@@ -388,7 +406,7 @@ class _Planner:
         return over((*self.deployment.freeze, *self.profile.handoff.freeze), self.now)
 
     def ends(self) -> datetime | None:
-        """When the credential that is to be succeeded ends, if it is still there."""
+        """When the credential ends that is to be succeeded; None where that one is gone."""
         asked, passwords = self.request.rotation, self.application.passwords if self.application else ()
         if self.rolling:
             return self.rolling.old.ends if self.rolling.old else None

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Literal
 
-from sso.model import Key, KeyId, PasswordCredential, VaultVersion
+from sso.model import Key, KeyId, PasswordCredential, TokenSigningCertificate, VaultVersion
 
 # A credential may be missing from a read for this long after it was minted (graph-contract 4): what the vault has
 # staged since then counts as held.
@@ -68,6 +68,22 @@ class SecretFacts:
         lost = [p for p in self.without_value if self.now - p.starts < DISCARD_WITHIN]
         return min(lost, key=lambda password: password.starts, default=None)
 
+    @property
+    def removed(self) -> VaultVersion | None:
+        """An older version that people may still read, of a credential that is gone: its removal was cut short."""
+        held, current = {password.key_id for password in self.passwords}, self.current
+        left = [
+            version
+            for version in self.versions
+            if version.name == self.key.secret_name
+            and version.enabled
+            and version.key_id not in held
+            and current
+            and version.created < current.created
+            and self.now - version.created >= REPLICATION
+        ]
+        return min(left, key=lambda version: version.created, default=None)
+
     def ended(self, key_id: KeyId | None) -> bool:
         """Whether a credential has ended."""
         return any(p.key_id == key_id and p.ends <= self.now for p in self.passwords)
@@ -92,6 +108,7 @@ class SecretStep(Enum):
     MINT = "mint and stage"
     PROMOTE = "prove and promote"
     CLOSE_STAGED = "close the staged version"
+    CLOSE_REMOVED = "close the removed one's version"
     NOTHING = "nothing"
 
 
@@ -110,6 +127,11 @@ SECRET_TABLE: tuple[tuple[str, Callable[[SecretFacts], bool], SecretStep], ...] 
         "The staged version holds the secret that is current already.",
         lambda facts: bool(facts.staged and facts.current and facts.staged.key_id == facts.current.key_id),
         SecretStep.CLOSE_STAGED,
+    ),
+    (
+        "An older version of the public name is open, and its secret is gone from the application.",
+        lambda facts: facts.removed is not None,
+        SecretStep.CLOSE_REMOVED,
     ),
     ("A secret is staged and not current yet.", lambda facts: facts.staged is not None, SecretStep.PROMOTE),
     ("The current secret is there, has not ended and is not to be succeeded.", _is_current, SecretStep.NOTHING),
@@ -172,7 +194,7 @@ SUCCESSION_TABLE: tuple[tuple[str, Callable[[Succession], bool], SuccessionStep]
     ),
     (
         "Nobody has acknowledged, the old secret ends within 14 days, and the owner was not warned.",
-        lambda s: s.old is not None and s.old.ends - s.now <= WARN_BEFORE and not s.warned,
+        lambda s: s.old is not None and s.now < s.old.ends <= s.now + WARN_BEFORE and not s.warned,
         SuccessionStep.WARN,
     ),
     (
@@ -194,14 +216,22 @@ def wake(succession: Succession) -> datetime:
     if succession.acknowledged:
         return succession.acknowledged + succession.overlap
     remind = succession.remind_at or succession.now + LOOK_AGAIN
-    if succession.old and not succession.warned:
+    if succession.old and not succession.warned and succession.old.ends > succession.now:
         return min(remind, max(succession.old.ends - WARN_BEFORE, succession.now))
     return remind
 
 
-def is_due(ends: datetime, renew_before: timedelta, now: datetime) -> bool:
-    """Whether a credential that ends then needs a successor."""
-    return ends - now <= renew_before
+def due_at(credential: PasswordCredential | TokenSigningCertificate, renew_before: timedelta) -> datetime:
+    """When a successor is needed: so long before the end, but never in the first half of a short life.
+
+    Where a profile or the tenant's policy gives less life than the renewal asks for, each would be due at its birth.
+    """
+    return credential.ends - min(renew_before, (credential.ends - credential.starts) / 2)
+
+
+def is_due(credential: PasswordCredential | TokenSigningCertificate, renew_before: timedelta, now: datetime) -> bool:
+    """Whether a credential needs a successor."""
+    return now >= due_at(credential, renew_before)
 
 
 def carries_marker(display_name: str, key: Key) -> bool:

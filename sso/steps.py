@@ -156,6 +156,14 @@ class CloseStaged(Described):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CloseRemoved(Described):
+    """Disable the version of a client secret that the application no longer has."""
+
+    name: ClassVar = "close_removed"
+    version: VaultVersion
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiscardSecret(Described):
     """Remove a client secret of ours whose value no vault version holds."""
 
@@ -240,6 +248,7 @@ Step = (
     | MintSecret
     | PromoteSecret
     | CloseStaged
+    | CloseRemoved
     | DiscardSecret
     | Assign
     | ChangeOwner

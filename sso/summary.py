@@ -221,7 +221,7 @@ def _in_use(managed: Managed) -> Iterator[tuple[str, datetime, datetime]]:
     if isinstance(managed.profile, OidcProfile) and (ours := _ours(managed)):
         newest = max(ours, key=lambda password: password.starts)
         notice = timedelta(days=managed.profile.oidc.secret.renew_before_days)
-        yield "its client secret", newest.ends, newest.ends - notice
+        yield "its client secret", newest.ends, rotation.due_at(newest, notice)
     if isinstance(managed.profile, SamlProfile) and managed.service_principal:
         active = rollover.active(managed.service_principal)
         if active:

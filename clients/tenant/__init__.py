@@ -104,7 +104,9 @@ class Tenant(Parts):
             case steps.PromoteSecret():
                 return await credentials.promote_secret(self, step, work)
             case steps.CloseStaged():
-                return await credentials.close_staged(self, step.staged, work)
+                return await credentials.close_version(self, step.staged, work)
+            case steps.CloseRemoved():
+                return await credentials.close_version(self, step.version, work)
             case steps.DiscardSecret():
                 return await credentials.discard_secret(self, step, work)
             case steps.Assign():

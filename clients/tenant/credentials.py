@@ -95,14 +95,14 @@ async def promote_secret(parts: Parts, step: steps.PromoteSecret, work: Work) ->
         await parts.sts.prove_secret(application.client_id, secret)
     promoted = await parts.vault.promote(key, staged, secret, client_id=application.client_id, ends=minted.ends)
     observed = replace(work.observed, versions=(*work.observed.versions, promoted))
-    return await close_staged(parts, staged, replace(work, observed=observed))
+    return await close_version(parts, staged, replace(work, observed=observed))
 
 
-async def close_staged(parts: Parts, staged: VaultVersion, work: Work) -> Observed:
-    """Disable a staged version that is current now."""
-    await parts.vault.disable(staged)
-    others = tuple(v for v in work.observed.versions if (v.name, v.version) != (staged.name, staged.version))
-    return replace(work.observed, versions=(*others, replace(staged, enabled=False)))
+async def close_version(parts: Parts, version: VaultVersion, work: Work) -> Observed:
+    """Disable a version: a staged one that is current now, or one whose credential is gone."""
+    await parts.vault.disable(version)
+    others = tuple(v for v in work.observed.versions if (v.name, v.version) != (version.name, version.version))
+    return replace(work.observed, versions=(*others, replace(version, enabled=False)))
 
 
 async def retire_secret(parts: Parts, step: steps.RetireSecret, work: Work, now: datetime) -> Observed:

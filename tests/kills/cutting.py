@@ -73,6 +73,7 @@ async def _unhurried(ground: Ground, story: Story) -> tuple[list[dict[str, Any]]
     calls = await ground.calls(run.since)
     ends = [await run.end()]
     await story.people(ground)
+    await ground.come_to_rest(sweep=False)
     await story.proof(ground)
     ends.append(await run.end())
     for end in ends:
@@ -116,6 +117,10 @@ async def _die_at(run: "Run", cuts: Sequence[Cut], result: Result) -> int:
             await asyncio.gather(going_on, return_exceptions=True)
             await ground.new_host()
             await ground.faults([])
+        try:
+            await story.at_every_moment(ground)
+        except AssertionError as error:
+            result.wrongs.append(f"When the host was dead: {error}")
     return mails
 
 
@@ -225,7 +230,7 @@ class Run:
             await story.people(ground)
             await ground.come_to_rest(sweep=True)
             await story.proof(ground)
-            if self.unanswered:
+            if self.unanswered and story.repeatable:
                 # A caller that got no answer sends its request again, now that everything is there.
                 begun = await story.begin(ground)
                 assert begun.taken, begun.reasons

@@ -6,7 +6,7 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ SOAK = os.environ.get("GATEHOUSE_SOAK") == "1"
 RATE = 100.0
 SETTLE = 30.0  # seconds of the wall, after which what still moves is a failure
 STILL = 0.4  # seconds of the wall without a change, after which the sweep's timer may as well run
-NEVER = "0 0 4 1 1 *"  # the sweep is called by hand, so that no call of its own moves the count of a story's calls
+NEVER = "0 0 4 1 1 *"  # timers are called by hand, so that no call of theirs moves the count of a story's calls
+TIMERS = ("GATEHOUSE_SWEEP_SCHEDULE", "GATEHOUSE_ROTATION_SCHEDULE", "GATEHOUSE_SUMMARY_SCHEDULE")
 RESTING = {None, "acknowledgement", "parameters", "permission", "consent"}
 
 
@@ -118,6 +119,17 @@ class Ground(World):
                     moved = loop.time()
                 await asyncio.sleep(0.03)
 
+    async def age(self, partition: str, span: timedelta, *fields: str) -> None:
+        """Let so much time have passed since these moments of every row."""
+        table = self.tables.get_table_client("gatehouse")
+        for row in await self.rows(partition):
+            value = await self._value(row)
+            older = {
+                name: (datetime.fromisoformat(value[name]) - span).isoformat() for name in fields if value.get(name)
+            }
+            changed = {name: moment for name, moment in older.items() if name in row}
+            await table.update_entity({**row, **changed, "value0": json.dumps({**value, **older})})
+
     async def sweep(self) -> None:
         """Let the timer run now."""
         await self.call("POST", f"{self.state.host}/admin/functions/sweep", {})
@@ -136,10 +148,12 @@ def _place(name: str) -> int:
 
 
 def rests(operation: dict[str, Any]) -> bool:
-    """Whether an operation has ended or waits for a person."""
+    """Whether an operation has ended, or waits for a person or for days to pass."""
     if operation["state"] in {"done", "failed"}:
         return True
-    return operation["state"] == "waiting" and (operation["waiting_for"] or {}).get("what") in RESTING - {None}
+    waiting = operation["waiting_for"] or {}
+    rests_for = waiting.get("what") in RESTING - {None} or waiting.get("whom") == "the overlap"
+    return operation["state"] == "waiting" and rests_for
 
 
 @contextlib.asynccontextmanager
@@ -155,7 +169,7 @@ async def open_ground(log: Path, *, rate: float = RATE) -> AsyncIterator[Ground]
         ):
             ground = Ground(state, session, tls, log)
             ground.tables, ground.queues = tables, queues
-            ground.nursery = await Nursery.open(state.host_settings, log, GATEHOUSE_SWEEP_SCHEDULE=NEVER)
+            ground.nursery = await Nursery.open(state.host_settings, log, **dict.fromkeys(TIMERS, NEVER))
             try:
                 async with watched(ground.watch):
                     yield ground

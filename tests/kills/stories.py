@@ -29,6 +29,8 @@ class Story(ABC):
     vendor: str
     ends_with_people = False
     """Whether the story itself is people's doing, so that the app at rest says nothing yet."""
+    repeatable = True
+    """Whether a caller that got no answer may send its request again when everything is done."""
 
     async def prepare(self, ground: Ground) -> None:  # noqa: B027  # most begin at the seed
         """Bring the tenant to where the story begins, undisturbed."""
@@ -44,6 +46,9 @@ class Story(ABC):
         """What people do once the app rests: the vendor is set up from its hand-off."""
         collected = await ground.collect(self.vendor)
         assert collected["acknowledged"], collected["reason"]
+
+    async def at_every_moment(self, ground: Ground) -> None:  # noqa: B027  # most begin with nothing to keep
+        """What must hold whenever a host is dead."""
 
     async def proof(self, ground: Ground) -> None:
         """An assigned person signs in, with whatever the hand-off told the vendor, and nobody else does."""
@@ -62,7 +67,7 @@ class Onboarding(Story):
 
     async def begin(self, ground: Ground) -> Begun:
         """Send the request."""
-        return await _taken(lambda: ground.api("POST", "/onboardings", request(self.vendor)))
+        return await taken(lambda: ground.api("POST", "/onboardings", request(self.vendor)))
 
 
 class FirstOnboarding(Onboarding):
@@ -109,7 +114,7 @@ class Assignment(Onboarding):
         users = [user["userPrincipalName"] for user in (await ground.dump())["users"]]
         chosen = sorted(name for name in users if name.partition("@")[0] not in _SEEDED)[:PRINCIPALS]
         body = request(self.vendor, assignments={"users": chosen})
-        return await _taken(lambda: ground.api("POST", "/onboardings", body))
+        return await taken(lambda: ground.api("POST", "/onboardings", body))
 
     async def people(self, ground: Ground) -> None:
         """Nobody has to do anything: the vendor was set up before."""
@@ -164,7 +169,7 @@ STORIES: tuple[Story, ...] = (
 )
 
 
-async def _taken(call: Callable[[], Awaitable[Reply]]) -> Begun:
+async def taken(call: Callable[[], Awaitable[Reply]]) -> Begun:
     """What came back; a caller whose connection breaks has no answer."""
     try:
         reply = await call()

@@ -11,9 +11,11 @@ from tests.kills.cutting import Result, Undisturbed, cut
 from tests.kills.ground import SEED, SOAK, Ground
 from tests.kills.pool import Pool
 from tests.kills.report import Tally
+from tests.kills.rotations import ROTATIONS, Rotation
 from tests.kills.stories import STORIES, Story
 
 PAIRS = 4
+LESS = 30  # one of so many of the rotations' cases, beside one of each kind
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])
@@ -25,6 +27,19 @@ async def test_story_converges_wherever_its_host_is_killed(pool: Pool, story: St
     mine = [moment for each, moment in chosen(cases) if each.story is story]
     found = next(each for each in known if each.story is story)
     tally = Tally(f"killed, {found.story.name}, {len(found.cuts) // 2} calls in three places")
+    results = await pool.each(mine, lambda ground, moment: cut(ground, found, [moment]))
+    tally.close(results, len(found.cuts), "converge")
+
+
+@pytest.mark.parametrize("story", ROTATIONS, ids=[story.name for story in ROTATIONS])
+async def test_rotation_converges_wherever_its_host_is_killed(pool: Pool, story: Rotation) -> None:
+    """Killed anywhere a rotation ends as undisturbed; meanwhile people sign in, and the vault gives what is proved."""
+    known = await pool.undisturbed(*([story] if SOAK else ROTATIONS))
+    # Where a call is cut is tried of every kind in the stories above; here each kind of call is cut somewhere.
+    cases = [((each, moment), {name for name, _ in _kinds(moment)}) for each in known for moment in each.cuts]
+    mine = [moment for each, moment in chosen(cases, share=LESS) if each.story is story]
+    found = next(each for each in known if each.story is story)
+    tally = Tally(f"killed, {story.name}, {len(found.cuts) // 2} calls in three places")
     results = await pool.each(mine, lambda ground, moment: cut(ground, found, [moment]))
     tally.close(results, len(found.cuts), "converge")
 

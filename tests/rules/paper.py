@@ -160,6 +160,8 @@ class Paper:
                 return self._promoted(step)
             case steps.CloseStaged():
                 return self._closed(step.staged)
+            case steps.CloseRemoved():
+                return self._closed(step.version)
             case steps.DiscardSecret() | steps.RetireSecret():
                 left = tuple(p for p in self._application.passwords if p.key_id != step.key_id)
                 return replace(observed, application=replace(self._application, passwords=left))

@@ -70,7 +70,7 @@ ORDER = (
     {"change_owner"},
     {"configure_application"},
     {"grant_consent"},
-    {"discard_secret", "add_certificate", "close_staged"},
+    {"discard_secret", "add_certificate", "close_staged", "close_removed"},
     {"mint_secret"},
     {"promote_secret", "activate_certificate"},
     {"assign"},
@@ -239,7 +239,7 @@ def test_whatever_is_missing_is_made_and_nothing_else(lost: tuple[str, list[str]
     assert set(shown) <= expected | unknown
     assert [rank(name) for name in shown] == sorted(rank(name) for name in shown)
     taken = [step.name for step in paper.take_all()]
-    assert set(taken) <= expected | {"close_staged"}
+    assert set(taken) <= expected | {"close_staged", "close_removed"}
     assert paper.planned() == ()
     assert bool(taken) == bool(names)
 

@@ -100,6 +100,9 @@ CASES: Mapping[str, Case] = {
         (current("a"), staged("b", enabled=False), current("b", created=NOW)),
         replace="a",
     ),
+    "an old one was removed and its version not disabled: that is closed": Case(
+        SecretStep.CLOSE_REMOVED, (ours("b"),), (current("a"), current("b", created=NOW - timedelta(minutes=40)))
+    ),
     "two staged of ours: the newer one is promoted": Case(
         SecretStep.PROMOTE, (ours("a"), ours("b")), (staged("a"), staged("b", created=NOW))
     ),
@@ -182,8 +185,9 @@ def test_decision_rests_once_it_is_carried_out(
                 assert facts.staged is not None
                 promoted = current(str(facts.staged.key_id), created=NOW + timedelta(seconds=number))
                 facts = replace(facts, versions=(*facts.versions, promoted))
-            case SecretStep.CLOSE_STAGED:
-                closed = facts.staged
+            case SecretStep.CLOSE_STAGED | SecretStep.CLOSE_REMOVED as step:
+                closed = facts.staged if step is SecretStep.CLOSE_STAGED else facts.removed
+                assert closed != facts.current
                 facts = replace(
                     facts, versions=tuple(replace(v, enabled=False) if v == closed else v for v in facts.versions)
                 )

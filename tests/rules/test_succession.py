@@ -107,7 +107,19 @@ def test_owner_is_warned_once() -> None:
     assert after_handoff(replace(ending, warned=True)) is SuccessionStep.WAIT_VENDOR
 
 
+def test_what_has_ended_is_warned_of_no_more() -> None:
+    """A warning is about what comes: of an old secret that has ended, reminders alone remain."""
+    assert after_handoff(replace(TOLD, old=replace(OLD, ends=NOW))) is SuccessionStep.WAIT_VENDOR
+
+
+def test_short_life_is_not_due_at_once() -> None:
+    """A secret whose whole life is shorter than the time for its renewal is due at half of it, not at its birth."""
+    short = replace(OLD, starts=NOW, ends=NOW + 30 * DAY)
+    assert not is_due(short, 45 * DAY, NOW + 14 * DAY)
+    assert is_due(short, 45 * DAY, NOW + 15 * DAY)
+
+
 def test_successor_is_minted_in_time() -> None:
     """A secret is due from `renew_before` ahead of its end on, and not a second earlier."""
-    assert is_due(OLD.ends, 30 * DAY, NOW)
-    assert not is_due(OLD.ends, 30 * DAY - timedelta(seconds=1), NOW)
+    assert is_due(OLD, 30 * DAY, NOW)
+    assert not is_due(OLD, 30 * DAY - timedelta(seconds=1), NOW)
