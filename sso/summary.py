@@ -19,7 +19,6 @@ HORIZON = timedelta(days=14)  # what falls due within it is listed
 PATIENCE = timedelta(days=14)  # a person who has been waited for longer is overdue
 TICKS = timedelta(days=1)  # after which the timer must have opened what is due
 FAILED_WITHIN = timedelta(days=1)  # the night's summary tells of the day before
-CERTIFICATE_NOTICE = timedelta(days=60)
 PINNED_NOTICE = timedelta(days=30)  # a vendor needs some weeks to have a new S/MIME certificate made
 LINES = 40  # of one section; the rest is counted
 _PEOPLE: frozenset[What] = frozenset({"permission", "consent", "parameters", "acknowledgement", "release"})
@@ -152,7 +151,7 @@ def _overdue(night: Night, now: datetime) -> Iterator[str]:
             continue
         if old_ends and old_ends - now <= rotation.WARN_BEFORE:
             end = _day(old_ends, now)
-            yield f"{_name(operation)}: its old client secret ends {end}, and it {_wait(operation, now)}"
+            yield f"{_name(operation)}: what it succeeds ends {end}, and it {_wait(operation, now)}"
         elif now - waiting.since > PATIENCE:
             yield f"{_name(operation)} {_wait(operation, now)}"
     for vendor, profile in _profiles(night):
@@ -225,7 +224,8 @@ def _in_use(managed: Managed) -> Iterator[tuple[str, datetime, datetime]]:
     if isinstance(managed.profile, SamlProfile) and managed.service_principal:
         active = rollover.active(managed.service_principal)
         if active:
-            yield "its signing certificate", active.ends, active.ends - CERTIFICATE_NOTICE
+            notice = timedelta(days=managed.profile.saml.certificate.renew_before_days)
+            yield "its signing certificate", active.ends, active.ends - notice
 
 
 def _profiles(night: Night) -> Iterator[tuple[str, Profile]]:
@@ -245,12 +245,15 @@ def _late(key: Key, ends: datetime, renewal: datetime, night: Night, now: dateti
 
 
 def _end_of_old(operation: Operation, night: Night) -> datetime | None:
-    """When the secret ends that a rotation succeeds, if it is still there."""
+    """When the credential ends that a rotation succeeds, if it is still there."""
     old = (operation.request.get("rotation") or {}).get("succeeds")
-    passwords = [
-        p for managed in night.applications if managed.key == operation.key for p in managed.application.passwords
-    ]
-    return next((p.ends for p in passwords if p.key_id == old), None)
+    ends: dict[str, datetime] = {}
+    for managed in night.applications:
+        if managed.key == operation.key:
+            ends |= {password.key_id: password.ends for password in managed.application.passwords}
+            found = managed.service_principal
+            ends |= {certificate.thumbprint: certificate.ends for certificate in found.certificates} if found else {}
+    return ends.get(str(old))
 
 
 def _name(operation: Operation) -> str:

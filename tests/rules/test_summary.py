@@ -141,7 +141,14 @@ def test_a_wait_says_for_whom_and_since_when() -> None:
     assert told(night) == {"Waiting": (line,)}
     assert told(night, NOW + 8 * DAY)["Overdue"] == (line.replace("7 days", "15 days"),)
     ending = replace(night, applications=(with_secrets(secret("old", NOW + 10 * DAY)),))
-    assert "its old client secret ends 2026-09-11 (in 10 days)" in told(ending)["Overdue"][0]
+    assert "what it succeeds ends 2026-09-11 (in 10 days)" in told(ending)["Overdue"][0]
+    saml = managed("clicktime")
+    assert saml.service_principal is not None
+    [active] = saml.service_principal.certificates
+    soon = replace(saml.service_principal, certificates=(replace(active, ends=NOW + 10 * DAY),))
+    rolling = operation(key=CLICKTIME, request={"rotation": {"succeeds": active.thumbprint}})
+    over = Night(applications=(replace(saml, service_principal=soon),), unfinished=(rolling,))
+    assert "what it succeeds ends 2026-09-11 (in 10 days)" in told(over)["Overdue"][0]
     ours = operation(waiting_for=Waiting("time", "the overlap", NOW - 30 * DAY))
     assert list(told(replace(night, unfinished=(ours,)))) == ["Waiting"]
 
