@@ -39,6 +39,7 @@ COMMON: Mapping[str, Any] = {
 ASSIGNED = "b.simon@contoso.com"
 UNASSIGNED = "helpdesk@contoso.com"
 REPEATED = "smarttrace"
+ROLLED = "thoropass"
 WITHIN = 120.0  # seconds for one operation; in the calm sandbox it takes one
 LOOK = 0.1  # seconds between two looks at what takes a while
 SETTLE = 20.0  # seconds for what must show after the app is through
@@ -116,6 +117,7 @@ async def show(state: State, display: Display) -> list[str]:
                 problems += await _guarded(vendor, _Vendor(wire, display, vendor, line).through(), display)
             problems += await _guarded(REPEATED, _repeat(wire, display), display)
             problems += await _guarded(REPEATED, _Vendor(wire, display, REPEATED, Line(REPEATED)).rotates(), display)
+            problems += await _guarded(ROLLED, _Vendor(wire, display, ROLLED, Line(ROLLED)).rolls_over(), display)
         display.table(lines, f"Each operation: {state.host}/api/operations/{{operation}}")
     return problems
 
@@ -216,6 +218,30 @@ class _Vendor:
         if sorted(credential["state"] for credential in held) != ["current", "previous"]:
             raise Missing("the old secret was not kept beside the new one.")
         self.display.step("", "kept", "The old secret works until the overlap is over; then it is removed.")
+
+    async def rolls_over(self) -> None:
+        """Renew a certificate with a vendor that reads metadata; raises `Missing` where anybody is kept out."""
+        name = (await self.wire.api("GET", f"/vendors/{self.slug}"))["name"]
+        self.display.begin("", f"A new signing certificate for {name}, when {name} says so")
+        application = f"/applications/{self.slug}/default"
+        [old] = (await self.wire.api("GET", application))["credentials"]
+        accepted = await self.wire.api("POST", f"{application}/rotations", {"reason": "shown in the demo"})
+        await _follow(self.wire, self.display, "", accepted["operation"])
+        await self._signs_in("", "with the certificate so far: nothing was added to the metadata yet.")
+        who, asked = {"vendor": self.slug, "instance": "default"}, []
+
+        async def confirmed() -> bool:
+            asked.append(await self.wire.control("POST", "/collect", who))
+            return bool(asked[-1]["acknowledged"])
+
+        if not await _eventually(confirmed):
+            raise Missing(f"the new certificate was not acknowledged: {asked[-1]['reason']}")
+        self.display.step("", "activated", f"{name} pressed 'Activate now', read the metadata again and confirmed.")
+        await self._signs_in("", "with the new certificate.")
+        held = (await self.wire.api("GET", application))["credentials"]
+        if [credential["state"] for credential in held] != ["active"] or held[0]["id"] == old["id"]:
+            raise Missing("the new certificate does not stand alone.")
+        self.display.step("", "removed", "The old certificate is gone from the metadata, with both halves of its key.")
 
     async def _handed_over(self, about: Mapping[str, Any]) -> None:
         async def delivered() -> list[Any] | None:

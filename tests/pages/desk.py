@@ -48,6 +48,12 @@ class Desk:
         assert reply.status == 202, reply.text
         return await self._newest(vendor, await self.world.rest(reply.body["operation"]))
 
+    async def renew(self, vendor: str) -> Handoff:
+        """Ask for a new credential of an onboarded vendor and return its hand-off."""
+        reply = await self.world.api("POST", f"/applications/{vendor}/default/rotations", {"reason": "planned"})
+        assert reply.status == 202, reply.text
+        return await self._newest(vendor, await self.world.rest(reply.body["operation"]))
+
     async def look(self, handoff: Handoff, method: str = "GET") -> Reply:
         """Open the page."""
         return await self.world.api(method, f"/handoffs/{handoff.token}")

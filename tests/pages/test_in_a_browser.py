@@ -119,6 +119,28 @@ async def test_the_keyboard_reaches_everything(handoff: Handoff, visitor: Page) 
     assert CANARY in await visitor.inner_text("dl.values")
 
 
+async def test_new_certificate_is_activated_by_whoever_has_the_code(desk: Desk, visitor: Page) -> None:
+    """The button fits a phone and a desk, does nothing without the code, and is reached and pressed by keyboard."""
+    await desk.open("clicktime")
+    handoff = await desk.renew("clicktime")
+    before = await desk.row(handoff)
+    await press_often(visitor, handoff, ("activate",))
+    assert await desk.row(handoff) == before
+    await visitor.goto(handoff.link)
+    for width in WIDTHS:
+        await visitor.set_viewport_size({"width": width, "height": 800})
+        assert await visitor.evaluate("document.documentElement.scrollWidth") <= width
+    await visitor.keyboard.press("Tab")
+    await visitor.keyboard.type(handoff.code)
+    await visitor.keyboard.press("Tab")
+    assert await visitor.evaluate(FOCUSED) == "activate"
+    await visitor.keyboard.press("Enter")
+    assert await visitor.inner_text("h1") == "The new certificate is being activated"
+    await visitor.goto(handoff.link)
+    assert await visitor.locator("button[value=activate]").count() == 0
+    assert await visitor.locator("button[value=acknowledge]").count() == 1
+
+
 async def test_a_refusal_says_where_it_belongs(handoff: Handoff, visitor: Page) -> None:
     """After a wrong code the field has the focus and names its error; after an empty report the report has."""
     await visitor.goto(handoff.link)

@@ -1,6 +1,7 @@
 """A signing certificate is renewed in each of the four ways that vendors take one, and no sign-in is cut."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from clients.tenant import Tenant
 from sso.caller import Caller
 from sso.model import key_of
 from sso.operation import Operation
+from tests.stories.administrator import graph
 from tests.stories.hostless import Hostless
 from tests.stories.mails import code_of, codes, handoffs, link_of
 from vendors.catalog import Catalog
@@ -244,3 +246,22 @@ async def test_repeated_onboarding_leaves_a_rollover_alone(rolls: Callable[[str]
     await hostless.run_all()
     assert len(await hostless.world.mailbox()) == sent
     assert len(await hostless.world.writes()) == written
+
+
+@pytest.mark.parametrize("ends_first", [False, True])
+async def test_certificate_of_somebody_else_stays(rolls: Callable[[str], Hostless], ends_first: bool) -> None:
+    """What is not ours is never taken out, and where its end keeps Graph from taking ours out, ours stays as well."""
+    hostless = rolls("several")
+    old = await onboarded(hostless)
+    principal = (await hostless.world.service_principal("clicktime"))["id"]
+    ends = hostless.now + timedelta(days=300 if ends_first else 900)
+    body = {"displayName": "CN=made by hand", "endDateTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    foreign = await graph(hostless.world, "POST", f"/servicePrincipals/{principal}/addTokenSigningCertificate", body)
+    await due(hostless)
+    await acknowledge(hostless)
+    await later(hostless, days=15)
+    signs, held = await signing(hostless)
+    assert signs != old
+    expected = {signs, foreign["thumbprint"]} | ({old} if ends_first else set())
+    assert set(held) == expected
+    assert (await rotation(hostless)).state == "done"
