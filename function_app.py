@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     import handlers.entitlements
     import handlers.handoff
     import handlers.health
+    import handlers.hr_event
     import handlers.intake
     import handlers.onboarding
     import handlers.operations
     import handlers.rotation
     import handlers.summary
+    import handlers.webhooks
     from clients.tenant import Tenant
     from sso.model import Key
     from sso.operation import Operation
+    from sso.webhooks import Delivery
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 log = logging.getLogger("gatehouse")
@@ -233,6 +236,29 @@ async def vendor(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(req, "Gatehouse.Read", story)
 
 
+@app.route("hr-events", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+async def hr_events(req: func.HttpRequest) -> func.HttpResponse:
+    """HR events as CloudEvents, with a signature or, where callers sign in, from one who may operate."""
+
+    async def story(_: Caller) -> func.HttpResponse:
+        principal = req.headers.get("x-ms-client-principal")
+        signed_in = tenant().settings.require_signed_in and principal
+        caller = signed_in_caller(principal, "Gatehouse.Operate") if signed_in else None
+        return taken(await handlers.webhooks.accept(tenant(), delivery_of(req), caller, now()))
+
+    return await answer(req, None, story)
+
+
+@app.route("hr-events/bamboohr", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+async def hr_events_bamboohr(req: func.HttpRequest) -> func.HttpResponse:
+    """BambooHR's own webhook, by its own signature."""
+
+    async def story(_: Caller) -> func.HttpResponse:
+        return taken(await handlers.webhooks.accept_bamboohr(tenant(), delivery_of(req), now()))
+
+    return await answer(req, None, story)
+
+
 @app.route("entitlements/preview", methods=["POST"])
 async def preview_entitlements(req: func.HttpRequest) -> func.HttpResponse:
     """What an HR event or changed rules would do; nothing is written."""
@@ -317,6 +343,17 @@ async def run_assignment(message: func.QueueMessage) -> None:
         await handlers.assignment.run(tenant(), operation_id, batch, now())
 
 
+@app.queue_trigger("message", "hr-events", STORAGE)
+async def run_hr_event(message: func.QueueMessage) -> None:
+    """Follow what an HR system said of a person."""
+    try:
+        operation_id = handlers.operations.read_message(message.get_body())
+    except ValueError as error:
+        await unreadable("hr-events", message, str(error))
+        return
+    await handlers.hr_event.run(tenant(), operation_id, now())
+
+
 @app.queue_trigger("message", "onboardings-poison", STORAGE)
 async def poisoned_onboarding(message: func.QueueMessage) -> None:
     """Keep an onboarding's message that failed five times, and fail its operation."""
@@ -333,6 +370,12 @@ async def poisoned_assignment(message: func.QueueMessage) -> None:
 async def poisoned_rotation(message: func.QueueMessage) -> None:
     """Keep a rotation's message that failed five times, and fail its operation."""
     await poisoned("rotations", message)
+
+
+@app.queue_trigger("message", "hr-events-poison", STORAGE)
+async def poisoned_hr_event(message: func.QueueMessage) -> None:
+    """Keep an HR event's message that failed five times, and fail its operation."""
+    await poisoned("hr-events", message)
 
 
 async def poisoned(queue: str, message: func.QueueMessage) -> None:
@@ -389,13 +432,17 @@ async def secret_near_expiry(event: func.EventGridEvent) -> None:
 
 
 async def answer(
-    req: func.HttpRequest, role: "Role", story: Callable[["Caller"], Awaitable[func.HttpResponse]]
+    req: func.HttpRequest, role: "Role | None", story: Callable[["Caller"], Awaitable[func.HttpResponse]]
 ) -> func.HttpResponse:
-    """Run a story for whoever calls; every error becomes a problem document with its reasons."""
+    """Run a story for whoever calls; every error becomes a problem document with its reasons.
+
+    Without a role the story itself sees to who calls.
+    """
     correlation = str(uuid.uuid4())
     try:
-        signed_in = tenant().settings.require_signed_in
-        name = signed_in_caller(req.headers.get("x-ms-client-principal"), role) if signed_in else None
+        name = None
+        if role is not None and tenant().settings.require_signed_in:
+            name = signed_in_caller(req.headers.get("x-ms-client-principal"), role)
         return await story(Caller(name, req.headers.get("idempotency-key")))
     except Refused as error:
         return problem(error.status, error.reasons, correlation)
@@ -406,12 +453,25 @@ async def answer(
         return problem(502, error.reasons, correlation)
 
 
-def body_of(req: func.HttpRequest, limit: int) -> object:
-    """The JSON of a body; raises `Refused` where it is too long or not JSON."""
+def delivery_of(req: func.HttpRequest) -> "Delivery":
+    """A webhook as it came; raises `Refused` (413) where it is too long."""
+    from sso.webhooks import Delivery  # noqa: PLC0415  # with the first event, as the stories are
+
+    return Delivery({name.lower(): value for name, value in req.headers.items()}, raw_body(req, BODY_LIMIT))
+
+
+def raw_body(req: func.HttpRequest, limit: int) -> bytes:
+    """The bytes of a body; raises `Refused` (413) where they are too many."""
     raw = req.get_body()
     if len(raw) > limit:
         detail = f"The body has {len(raw)} bytes; at most {limit} are taken. Split the request."
         raise Refused(Reason("", detail), status=413)
+    return bytes(raw)
+
+
+def body_of(req: func.HttpRequest, limit: int) -> object:
+    """The JSON of a body; raises `Refused` where it is too long or not JSON."""
+    raw = raw_body(req, limit)
     try:
         body = json.loads(raw)
         # A lone surrogate (RFC 8259 section 8.2) parses and can be neither stored, hashed nor answered.
@@ -469,6 +529,11 @@ def accepted(operation: "Operation") -> func.HttpResponse:
     """202 with where to look."""
     headers = {"Location": f"/api/operations/{operation.id}", "Retry-After": RETRY_AFTER}
     return reply(shown(operation), 202, headers=headers)
+
+
+def taken(operations: list["Operation"]) -> func.HttpResponse:
+    """202 with the operations that a webhook has opened."""
+    return reply({"items": [shown(operation) for operation in operations], "next": None}, 202)
 
 
 def listed(req: func.HttpRequest, items: list[Any], after: str | None) -> func.HttpResponse:

@@ -16,8 +16,8 @@ from azure.storage.queue.aio import QueueServiceClient
 from sso.errors import NotReady
 from sso.model import OperationId
 
-QueueName = Literal["onboardings", "assignments", "rotations"]
-QUEUES: tuple[QueueName, ...] = ("onboardings", "assignments", "rotations")
+QueueName = Literal["onboardings", "assignments", "rotations", "hr-events"]
+QUEUES: tuple[QueueName, ...] = ("onboardings", "assignments", "rotations", "hr-events")
 LONGEST_DELAY = 604_800  # seconds: seven days, the most that a message can be hidden
 # Seconds, twelve in all at most: whoever called us waits meanwhile, and the SDK's own first pause alone is 15 (its
 # ExponentialRetry). What stays unsent is sent by the sweep.

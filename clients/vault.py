@@ -15,9 +15,11 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from sso.errors import GatehouseError, NotReady, TenantError, pause_in
 from sso.model import ClientId, Key, KeyId, Secret, VaultVersion, key_from_secret_name
+from sso.webhooks import Sender, WebhookKey, secret_name
 
 T = TypeVar("T")
 
+KEPT = 60.0  # seconds that the keys of webhooks are kept
 PATIENCE = 20.0  # seconds that one call may spend on repeating itself
 # Tags of a version (at most 15, 256 characters each; graph-contract 17). Readable by whoever may list.
 KEY_ID, CLIENT_ID, STAGED_VERSION = "key-id", "client-id", "staged-version"
@@ -33,6 +35,7 @@ class Vault:
         """
         self._client = SecretClient(url, credential, retry_total=0)
         self._wait_scale = wait_scale
+        self._webhook_keys: dict[Sender, tuple[float, tuple[WebhookKey, ...]]] = {}  # with the loop's time they end at
 
     async def close(self) -> None:
         """Close the connections."""
@@ -104,6 +107,31 @@ class Vault:
                 return await self.read(version)
         msg = f"The vault has no enabled version of {key.secret_name} for this credential; issue a new hand-off."
         raise TenantError(msg)
+
+    async def webhook_keys(self, sender: Sender) -> tuple[WebhookKey, ...]:
+        """The newest and the previous enabled key of a sender, kept for a minute; raises `TenantError` without one.
+
+        Strangers may ask as often as they like, so that the vault is not asked for each of them.
+        """
+        now = asyncio.get_running_loop().time()
+        kept = self._webhook_keys.get(sender)
+        if kept and kept[0] > now:
+            return kept[1]
+        name = secret_name(sender)
+        listed = await self._patiently("list the versions", partial(self._versions_of, name, None))
+        enabled = sorted((entry for entry in listed if entry.enabled), key=lambda entry: entry.created, reverse=True)
+        if not enabled:
+            msg = f"The vault has no enabled secret {name}; write one, and give it to the HR system."
+            raise TenantError(msg)
+        values = await asyncio.gather(
+            *(
+                self._patiently("read the secret", partial(self._client.get_secret, name, entry.version))
+                for entry in enabled[:2]
+            )
+        )
+        keys = tuple(WebhookKey.of(sender, str(found.value)) for found in values)
+        self._webhook_keys[sender] = (now + KEPT * self._wait_scale, keys)
+        return keys
 
     async def disable(self, version: VaultVersion) -> None:
         """Disable a version; idempotent."""

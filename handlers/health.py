@@ -35,6 +35,7 @@ async def checks(tenant: Tenant, now: datetime) -> list[Check]:
         await _answer("ledger", lambda: _probe(tenant.ledger.probe)),
         await _answer("poison queues", lambda: _poison(tenant)),
         await _answer("catalogue", lambda: _catalogue(tenant, now)),
+        await _answer("webhooks", lambda: _webhooks(tenant, now)),
         await _answer("entitlements", lambda: _entitlements(tenant)),
     ]
 
@@ -75,7 +76,8 @@ def _schedules(tenant: Tenant) -> Check:
 
 async def _permissions(tenant: Tenant) -> tuple[bool, str]:
     identity = await tenant.graph.identity()
-    missing = [p for p in permissions.USES if p != permissions.MAIL and not permissions.has(p, identity.roles)]
+    needed = [p for p in permissions.USES if p not in {permissions.MAIL, *permissions.OPTIONAL}]
+    missing = [permission for permission in needed if not permissions.has(permission, identity.roles)]
     if missing:
         return False, permissions.where_to_grant(missing)
     by_exchange = not permissions.has(permissions.MAIL, identity.roles)
@@ -120,6 +122,15 @@ async def _catalogue(tenant: Tenant, now: datetime) -> tuple[bool, str]:
     if problems:
         return False, " ".join(problems)
     return True, f"{len(tenant.catalog.slugs())} profiles; to pin: {', '.join(pins)}"
+
+
+async def _webhooks(tenant: Tenant, now: datetime) -> tuple[bool, str]:
+    """Say what was refused of late: a wrong key of an HR system shows here, and so does a stranger who tries."""
+    counts = await tenant.ledger.refused(now)
+    if not counts:
+        return True, "no delivery was refused within a day"
+    named = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return True, f"refused within a day, by sender and header: {named}"
 
 
 async def _entitlements(tenant: Tenant) -> tuple[bool, str]:

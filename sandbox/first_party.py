@@ -11,6 +11,8 @@ DEFAULT_PERMISSIONS = (
     "User.Read.All",
     "Group.Read.All",
     "Mail.Send",
+    "User.EnableDisableAccount.All",
+    "User.RevokeSessions.All",
 )
 """What an administrator has granted the app's identity before the story begins."""
 
@@ -28,6 +30,8 @@ APPLICATION_PERMISSIONS = {
     "GroupMember.Read.All": "98830695-27a2-44f7-8c18-0c3ebc9698f6",
     "Mail.Send": "b633e1c5-b582-4048-a93e-9f11b44c7e96",
     "Policy.Read.All": "246dd0d5-5bd0-4def-940b-0421030a5b68",
+    "User.EnableDisableAccount.All": "3011c876-62b7-4ada-afa2-506cbbecc68c",
+    "User.RevokeSessions.All": "77f3a031-c388-4f99-b373-dc68676a979e",
     "User.Read.All": "df021288-bdef-4463-88db-98f22de89214",
     "User.ReadBasic.All": "97235f07-e226-4f63-ace3-39588e11d3a1",
 }

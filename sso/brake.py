@@ -11,7 +11,8 @@ from typing import Literal
 
 from sso.model import OperationId
 
-Kind = Literal["retirement"]  # of old credentials
+# Of old credentials, of people who leave, of access that people lose otherwise.
+Kind = Literal["retirement", "leaver", "removal"]
 WINDOW = timedelta(days=1)
 # What one row of the ledger has room for; a day that takes more is far above any floor.
 REMEMBERED = 3_000

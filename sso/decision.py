@@ -28,6 +28,7 @@ class Offered:
     roles: tuple[AppRole, ...]
     role: str | None = None  # of the profile, for rules that name none
     authoritative: bool = False
+    owner: ObjectId | None = None
 
     def role_name(self, role_id: AppRoleId) -> str | None:
         """How people call a role; None for default access."""

@@ -29,6 +29,8 @@ Folder = Literal[
     "certificate_renewal",
     "summary",
     "braked",
+    "person_joined",
+    "person_left",
 ]
 LONGEST_PROBLEM = 2000  # characters of a vendor's report; more belongs into a conversation
 LONGEST_SUBJECT = 250
@@ -368,6 +370,64 @@ def compose_operation_failed(
     )
 
 
+def compose_person_joined(
+    key: Key,
+    vendor: str,
+    *,
+    organisation: Organisation,
+    owner: Principal | None,
+    fields: Sequence[tuple[str, str]],
+    guide: str,
+    operation: OperationId,
+) -> Letter:
+    """Tell the owner whom to add at a vendor that makes no accounts by itself, in the words of the vendor's form."""
+    recipient = recipient_of(owner, organisation)
+    return Letter(
+        "person_joined",
+        (recipient.address,),
+        operation,
+        {
+            **application_values(key, vendor, organisation),
+            "why": recipient.why,
+            "facts": (("Vendor", vendor), ("Instance", key.instance)),
+            "fields": tuple((label, one_line(value)) for label, value in fields),
+            "guide": guide,
+            "reference": operation,
+        },
+    )
+
+
+def compose_person_left(
+    key: Key,
+    vendor: str,
+    *,
+    organisation: Organisation,
+    owner: Principal | None,
+    contact: str | None,
+    person: Principal,
+    operation: OperationId,
+) -> Letter:
+    """Ask for the removal of an account that no provisioning removes: the vendor's contact, else the owner.
+
+    The person is named and nothing else: neither why, nor what else changes.
+    """
+    recipient = recipient_of(owner, organisation)
+    named = person.address or person.name
+    return Letter(
+        "person_left",
+        (contact or recipient.address,),
+        operation,
+        {
+            **application_values(key, vendor, organisation),
+            "why": None if contact else recipient.why,
+            "to_vendor": contact is not None,
+            "facts": (("Vendor", vendor), ("Instance", key.instance), ("Person", one_line(f"{person.name} ({named})"))),
+            "reference": operation,
+        },
+        reply_to=(recipient.address,) if contact else (),
+    )
+
+
 def compose_consent_needed(
     key: Key,
     vendor: str,
@@ -402,6 +462,8 @@ def compose_consent_needed(
 
 _TAKEN: Mapping[Kind, tuple[str, str]] = {
     "retirement": ("old credentials", "An old credential that stays a little longer disturbs nobody's sign-in."),
+    "leaver": ("people's access because they left", "Those who are stopped keep their access until then."),
+    "removal": ("assignments", "Those who are stopped keep their access until then."),
 }
 
 

@@ -13,8 +13,18 @@ from sso.steps import Step
 
 Kind = Literal["onboarding", "assignment", "rotation", "offboarding", "hr_event", "reconcile"]
 State = Literal["accepted", "running", "waiting", "done", "failed"]
-What = Literal["replication", "throttling", "permission", "consent", "parameters", "acknowledgement", "time", "release"]
-QueueName = Literal["onboardings", "assignments", "rotations"]
+What = Literal[
+    "replication",
+    "throttling",
+    "permission",
+    "consent",
+    "parameters",
+    "acknowledgement",
+    "time",
+    "release",
+    "account",
+]
+QueueName = Literal["onboardings", "assignments", "rotations", "hr-events"]
 UNFINISHED: frozenset[State] = frozenset({"accepted", "running", "waiting"})
 REPLICATION_LIMIT = timedelta(minutes=30)  # in all, through the queue; then an operator must look
 IDEMPOTENCY = timedelta(hours=24)
@@ -74,6 +84,8 @@ class Operation:
                 return "rotations"
             case "assignment":
                 return "assignments"
+            case "hr_event":
+                return "hr-events"
             case _:
                 return "onboardings"
 

@@ -16,6 +16,8 @@ CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
 USERS = "User.Read.All"
 GROUPS = "Group.Read.All"
 MAIL = "Mail.Send"
+DISABLE = "User.EnableDisableAccount.All"
+REVOKE = "User.RevokeSessions.All"
 
 USES = {
     APPLICATIONS: "create and configure applications",
@@ -23,13 +25,19 @@ USES = {
     CONSENT: "consent for everyone (without it, an administrator is asked each time)",
     USERS: "look people up",
     GROUPS: "look groups up",
+    DISABLE: "disable the account of somebody who has left",
+    REVOKE: "end the sign-in sessions of somebody who has left",
     MAIL: "send hand-offs (or a grant in Exchange, limited to one mailbox, which no token shows)",
 }
+# Without these everything but the end of a leaver's account works, and such an operation waits for them.
+OPTIONAL = frozenset({DISABLE, REVOKE})
 # What a higher permission of the token includes (graph-contract 2).
 INCLUDED = {
     USERS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"}),
     GROUPS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All"}),
     CONSENT: frozenset({"Directory.ReadWrite.All"}),
+    DISABLE: frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
+    REVOKE: frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
 }
 
 

@@ -31,6 +31,7 @@ WAITS: Mapping[What, str] = {
     "acknowledgement": "waits for the acknowledgement of {whom}",
     "time": "waits for the end of {whom}",
     "release": "waits to be released by {whom}",
+    "account": "waits for {whom}",
 }
 
 

@@ -46,6 +46,7 @@ from vendors.patterns import LONGEST_VALUE
 from vendors.smime import PinnedCertificate, pinned
 
 Template = Literal["template"]  # read from the application that the gallery's template made
+PersonValue = Literal["name", "address"]  # of somebody whose account is made by hand
 DeliveredValue = Literal[
     "metadata_url",
     "certificate_base64",
@@ -274,6 +275,10 @@ class People(Table):
     ]
     assignment_required: Annotated[bool, Field(description="Only assigned people may sign in.")] = True
     role: Annotated[Role | None, Field(description="App role for requests that name none.")] = None
+    account: Annotated[
+        Mapping[PersonValue, FieldLabel],
+        Field(min_length=1, description="Where accounts are made by hand: the vendor's own name of each field."),
+    ] = {"name": "full name", "address": "email address"}
     authoritative: Annotated[
         bool, Field(description="Reconciling may remove assignments that no rule of the entitlements grants.")
     ] = False

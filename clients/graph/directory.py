@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kiota_abstractions.method import Method
+
 from clients.graph import decode
 from clients.graph.calls import PAGE_SIZE, GraphCalls, quoted, values_of
 from clients.graph.wire import JSON
@@ -71,6 +73,17 @@ class DirectoryCalls(GraphCalls):
             one: [decode.assigned(body) for body in values_of(page) + more]
             for one, page, more in zip(service_principals, pages, rest, strict=True)
         }
+
+    async def disable_account(self, person: ObjectId) -> None:
+        """Let somebody sign in no more; idempotent."""
+        builder = self._api.users.by_user_id(person)
+        await self._write("disable account", Method.PATCH, builder, {"accountEnabled": False}, repeat=True)
+
+    async def revoke_sessions(self, person: ObjectId) -> None:
+        """End the sessions and refresh tokens that Entra has given somebody; repeating it does no harm."""
+        builder = self._api.users.by_user_id(person).revoke_sign_in_sessions
+        info = self._wire.request(Method.POST, builder.url_template, dict(builder.path_parameters))
+        await self._wire.send("revoke sessions", info, repeat=True)
 
 
 def _person(body: JSON) -> tuple[Principal, dict["AttributeName", str]]:

@@ -44,6 +44,8 @@ PERMISSIONS = {
     "send mail": permissions.MAIL,
     "find users": permissions.USERS,
     "find groups": permissions.GROUPS,
+    "disable account": permissions.DISABLE,
+    "revoke sessions": permissions.REVOKE,
 }
 POLICIES = {
     "CredentialTypeNotAllowedAsPerAppPolicy": (

@@ -9,6 +9,8 @@
     acknowledgement     key and credential               who said that a credential is in use
     unreadable          queue and message id             a message that no operation could be made of
     lease               key                              one writer per application at a time
+    person              object id                        what was said about somebody that still matters
+    refused             hour, sender and reason          how many webhooks were not taken
     summary             day                              who mails that night's summary, and whether it was mailed
     brake               kind of removal                  what a day has taken away, and whom that stopped
 
@@ -18,6 +20,7 @@ ETag only; `Changed` says that somebody else was first. No row holds a secret.
 
 from clients.ledger.handoffs import Acknowledgement, HandoffRows
 from clients.ledger.operations import OperationRows, Repeat, body_hash, new_operation_id, repeat_name
+from clients.ledger.people import PersonRow, PersonRows
 from clients.ledger.safety import Intent, Lease, SafetyRows
 from clients.ledger.summaries import SummaryRows
 from clients.ledger.table import TABLE, Changed
@@ -29,6 +32,7 @@ __all__ = [
     "Intent",
     "Lease",
     "Ledger",
+    "PersonRow",
     "Repeat",
     "body_hash",
     "new_operation_id",
@@ -36,5 +40,5 @@ __all__ = [
 ]
 
 
-class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows):
+class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows, PersonRows):
     """The table of one storage account."""

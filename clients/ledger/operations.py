@@ -123,6 +123,14 @@ class OperationRows(Table):
         """Note which operation a header or ticket stands for."""
         await self._upsert(row_of("idempotency", name, _REPEAT, repeat))
 
+    async def claim_repeat(self, name: str, repeat: Repeat) -> Repeat:
+        """Note which operation something stands for, unless somebody was first; returns what is noted."""
+        try:
+            await self._insert(row_of("idempotency", name, _REPEAT, repeat))
+        except Changed:
+            return await self.find_repeat(name) or repeat
+        return repeat
+
     async def put_batch(self, operation: OperationId, batch: Batch) -> Batch:
         """Write a batch: a new one (no ETag), or one that was read; raises `Changed`."""
         row = row_of(f"batch:{operation}", f"{batch.number:04d}", _BATCH, batch) | {"open": bool(batch.open)}

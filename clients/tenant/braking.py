@@ -1,7 +1,7 @@
 """The brake in use: what removes something asks here first, and is stopped where a day has removed too much."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from sso.errors import NotReady
 from sso.letters import compose_braked
 from sso.model import OperationId
 
+THINGS: Mapping[Kind, str] = {"retirement": "credentials", "leaver": "people", "removal": "assignments"}
 LOOK_AGAIN = 3600.0  # seconds; a release sends every message that was stopped, so this is for one that was lost
 
 
@@ -42,8 +43,8 @@ async def pass_brake(
             )
             await _note_told(parts, kind, operation, now)
         detail = (
-            f"Of {of} credentials {count} were removed within a day, which is as many as may be without a look. Look at"
-            f" the operations that wait for their release, then POST /operations/{operation}/release."
+            f"Of {of} {THINGS[kind]} {count} were removed within a day, which is as many as may be without a look. Look"
+            f" at the operations that wait for their release, then POST /operations/{operation}/release."
         )
         raise NotReady(detail, retry_after=LOOK_AGAIN, waiting_for="release")
     msg = f"The brake of {kind} changes faster than it can be written."

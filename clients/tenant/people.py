@@ -1,16 +1,23 @@
 """People before rules: what the directory says of somebody, what is held, and through which groups."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from clients.entitlements import read_entitlements
 from clients.graph.together import together
-from clients.tenant.parts import Parts
+from clients.ledger import Changed, PersonRow
+from clients.tenant.parts import RACES, READ_PAUSE, Parts
+from sso.assignment import Change, batches
 from sso.decision import Held, Offered
 from sso.entitlements import AttributeName, Entitlements, Person
-from sso.errors import Reason, Refused, TenantError
-from sso.model import AppRoleId, Assigned, Key, ObjectId, Principal
+from sso.errors import NotReady, Reason, Refused, TenantError
+from sso.hr import Fact
+from sso.letters import compose_person_joined, compose_person_left
+from sso.model import AppRoleId, Assigned, Key, ObjectId, OperationId, Principal, fingerprint, owner_from_tags
+from vendors.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ async def offered(parts: Parts) -> dict[Key, Offered]:
                 roles=service_principal.app_roles,
                 role=people.role if people else None,
                 authoritative=bool(people and people.authoritative),
+                owner=owner_from_tags(application.tags),
             )
     return found
 
@@ -133,6 +141,45 @@ async def through_groups(parts: Parts, somebody: ObjectId, there: Mapping[Key, O
     )
 
 
+async def record(parts: Parts, fact: Fact, known: Known | None) -> PersonRow:
+    """Note a fact where the person's others are, and return those; repeating it changes nothing.
+
+    What is said of somebody before the account exists is kept under the name, and joins the account's once it does.
+    """
+    named = await _recorded(parts, ObjectId(fingerprint("subject", fact.subject.casefold())), (fact,))
+    if known is None:
+        return named
+    return await _recorded(parts, known.principal.object_id, (*named.timeline.facts, fact))
+
+
+async def _recorded(parts: Parts, name: ObjectId, facts: Iterable[Fact]) -> PersonRow:
+    for _ in range(RACES):
+        row = await parts.ledger.person(name)
+        timeline = row.timeline
+        for fact in facts:
+            timeline = timeline.record(fact)
+        if timeline == row.timeline:
+            return row
+        with contextlib.suppress(Changed):
+            return await parts.ledger.put_person(replace(row, timeline=timeline))
+    msg = "What is known of this person changes faster than it can be written."
+    raise NotReady(msg, retry_after=READ_PAUSE)
+
+
+async def open_changes(
+    parts: Parts, operation: OperationId, changes: Sequence[Change], now: datetime, *, urgent: bool
+) -> None:
+    """Write batches of an operation behind those that are there, whatever these have done before, and send them.
+
+    To be called where none of its batches is open: so a run that died in between finds them and sends them again.
+    """
+    there = await parts.ledger.batches(operation)
+    for batch in batches(changes, now, first=len(there) + 1, urgent=urgent):
+        with contextlib.suppress(Changed):  # another delivery of the same message wrote it
+            await parts.ledger.put_batch(operation, batch)
+        await parts.queues.send("assignments", operation, batch=batch.number)
+
+
 async def excluded(parts: Parts) -> frozenset[ObjectId]:
     """Whom no event, rule or timer touches, such as break-glass accounts; raises `TenantError` without that group."""
     group = parts.settings.excluded_group
@@ -142,3 +189,40 @@ async def excluded(parts: Parts) -> frozenset[ObjectId]:
         msg = "GATEHOUSE_EXCLUDED_GROUP names a group that the directory does not know; correct its object ID."
         raise TenantError(msg)
     return await parts.graph.members(ObjectId(group))
+
+
+async def mail_joined(
+    parts: Parts, operation: OperationId, application: Offered, profile: Profile, somebody: Principal
+) -> None:
+    """Tell the owner of an application whom to add at its vendor, in the words of the vendor's form."""
+    values = {"name": somebody.name, "address": somebody.address or "none in the directory"}
+    letter = compose_person_joined(
+        application.key,
+        profile.name,
+        organisation=parts.organisation,
+        owner=await _owner(parts, application),
+        fields=[(label, values[value]) for value, label in profile.people.account.items()],
+        guide=profile.guide,
+        operation=operation,
+    )
+    await parts.mail(letter)
+
+
+async def mail_left(
+    parts: Parts, operation: OperationId, application: Offered, profile: Profile, somebody: Principal
+) -> None:
+    """Ask the vendor's contact, or the owner, to remove an account that no provisioning removes."""
+    letter = compose_person_left(
+        application.key,
+        profile.name,
+        organisation=parts.organisation,
+        owner=await _owner(parts, application),
+        contact=profile.handoff.contact,
+        person=somebody,
+        operation=operation,
+    )
+    await parts.mail(letter)
+
+
+async def _owner(parts: Parts, application: Offered) -> Principal | None:
+    return await parts.find_principal(application.owner) if application.owner else None

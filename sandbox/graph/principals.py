@@ -1,9 +1,10 @@
-"""Graph's users and groups: list, read, members."""
+"""Graph's users and groups: list, read, members; and the end of an account: disabled, its sessions revoked."""
 
 from sandbox.directory import GraphObject
-from sandbox.graph.errors import not_found
+from sandbox.graph.errors import denied, not_found
 from sandbox.graph.pages import entity, page
-from sandbox.graph.wire import GraphAnswer, GraphRequest, Handler
+from sandbox.graph.schemas import check_properties
+from sandbox.graph.wire import NO_CONTENT, GraphAnswer, GraphRequest, Handler
 
 DEFAULT_USER_PROPERTIES = (
     # learn.microsoft.com/graph/api/resources/users#common-properties: all that is returned without $select.
@@ -40,6 +41,23 @@ async def read_user(request: GraphRequest) -> GraphAnswer:
     return entity(request, get_user(request), "user", "users", defaults=DEFAULT_USER_PROPERTIES)
 
 
+async def change_user(request: GraphRequest) -> GraphAnswer:
+    """Enable or disable an account, which is all that this tenant lets an application change of a person."""
+    sent = request.json_object()
+    check_properties("user", sent)
+    if set(sent) - {"accountEnabled"}:
+        raise denied()
+    request.store.put("users", {**get_user(request), **sent})
+    return NO_CONTENT
+
+
+async def revoke_sessions(request: GraphRequest) -> GraphAnswer:
+    """End the refresh tokens and browser sessions that Entra has given; a vendor's own session goes on."""
+    user = {**get_user(request), "signInSessionsValidFromDateTime": request.now}
+    request.store.put("users", user)
+    return GraphAnswer(200, {"@odata.context": f"{request.root}/$metadata#Edm.Boolean", "value": True})
+
+
 async def list_groups(request: GraphRequest) -> GraphAnswer:
     """List groups."""
     return page(request, request.store.rows("groups"), "group", "groups")
@@ -70,6 +88,8 @@ async def list_members(request: GraphRequest) -> GraphAnswer:
 HANDLERS: dict[str, Handler] = {
     "users.user_ListUser": list_users,
     "users.user_GetUser": read_user,
+    "users.user_UpdateUser": change_user,
+    "users.user.revokeSignInSessions": revoke_sessions,
     "groups.group_ListGroup": list_groups,
     "groups.group_GetGroup": read_group,
     "groups.ListMembers": list_members,

@@ -23,6 +23,8 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
     "acknowledge": ({"POST"}, "applications/{vendor}/{instance}/acknowledgements"),
     "vendors": ({"GET"}, "vendors"),
     "vendor": ({"GET"}, "vendors/{vendor}"),
+    "hr_events": ({"POST"}, "hr-events"),
+    "hr_events_bamboohr": ({"POST"}, "hr-events/bamboohr"),
     "preview_entitlements": ({"POST"}, "entitlements/preview"),
     "health": ({"GET"}, "health"),
     "page": ({"GET", "HEAD", "POST"}, "handoffs/{token}"),
@@ -31,11 +33,13 @@ QUEUES = {
     "run_onboarding": "onboardings",
     "run_rotation": "rotations",
     "run_assignment": "assignments",
+    "run_hr_event": "hr-events",
     "poisoned_onboarding": "onboardings-poison",
     "poisoned_assignment": "assignments-poison",
     "poisoned_rotation": "rotations-poison",
+    "poisoned_hr_event": "hr-events-poison",
 }
-ANONYMOUS = {"page"}
+ANONYMOUS = {"page", "hr_events", "hr_events_bamboohr"}
 MASTER = "master-key-of-a-test"
 
 
@@ -48,8 +52,8 @@ async def _bindings(world: World) -> dict[str, dict[str, Any]]:
     return triggers
 
 
-async def test_nothing_but_the_page_is_anonymous(running_world: World) -> None:
-    """Every HTTP function but the vendor's page asks for a function key of its own name."""
+async def test_nothing_but_page_and_webhooks_is_anonymous(running_world: World) -> None:
+    """Every HTTP function but the vendor's page and the webhooks asks for a function key of its own name."""
     triggers = await _bindings(running_world)
     levels = {n: str(t["authLevel"]).lower() for n, t in triggers.items() if t["type"] == "httpTrigger"}
     assert {name for name, level in levels.items() if level == "anonymous"} == ANONYMOUS

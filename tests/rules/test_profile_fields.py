@@ -60,6 +60,7 @@ OIDC_CHANGES: Mapping[str, Any] = {
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
+    "people.account": None,  # of a joiner, in tests/people
     "people.authoritative": None,  # of the entitlements, in test_decision.py
 }
 SAML_CHANGES: Mapping[str, Any] = {
@@ -96,6 +97,7 @@ SAML_CHANGES: Mapping[str, Any] = {
     "people.provisioning": "manual",
     "people.assignment_required": False,
     "people.role": "Editor",
+    "people.account": None,  # the same
     "people.authoritative": None,  # the same
 }
 # `registration = true` cannot stand beside a gallery: the five vendors' own tests have one of it.

@@ -109,6 +109,25 @@ class TestSeed:
         assert sum(not user["accountEnabled"] for user in users) == 2
         assert sum(user["displayName"] == "Jonas Becker" for user in users) == 2
 
+    async def test_an_account_is_disabled(self, sandbox_tenant: Contoso) -> None:
+        """An account is disabled and enabled again; nothing else of a person is changed by an application."""
+        for enabled in (False, True):
+            reply = await sandbox_tenant.graph("PATCH", f"/users/{SIMON}", {"accountEnabled": enabled})
+            assert reply.status == 204
+            found = await sandbox_tenant.graph("GET", f"/users/{SIMON}?$select=accountEnabled")
+            assert found.body["accountEnabled"] is enabled
+        assert (await sandbox_tenant.graph("PATCH", f"/users/{SIMON}", {"jobTitle": "Boss"})).status == 403
+        assert (
+            await sandbox_tenant.graph("PATCH", "/users/nobody@contoso.com", {"accountEnabled": True})
+        ).status == 404
+
+    async def test_sessions_are_revoked(self, sandbox_tenant: Contoso) -> None:
+        """Revoking somebody's sessions is noted with its moment."""
+        reply = await sandbox_tenant.graph("POST", f"/users/{SIMON}/revokeSignInSessions")
+        assert (reply.status, reply.body["value"]) == (200, True)
+        found = await sandbox_tenant.graph("GET", f"/users/{SIMON}?$select=signInSessionsValidFromDateTime")
+        assert found.body["signInSessionsValidFromDateTime"]
+
     @pytest.mark.parametrize(
         "query",
         [

@@ -11,6 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueServiceClient
 
 import handlers.assignment
+import handlers.hr_event
 import handlers.intake
 import handlers.onboarding
 import handlers.operations
@@ -21,7 +22,7 @@ from sso.model import OperationId
 from sso.operation import Operation
 from tests.world import World, request
 
-QUEUES = ("onboardings", "rotations", "assignments")
+QUEUES = ("onboardings", "rotations", "hr-events", "assignments")
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Hostless:
         """Carry one message out, as its trigger does."""
         if delivered.queue == "assignments" and delivered.batch is None:
             await handlers.assignment.start(self.tenant, delivered.operation, self.now)
+        elif delivered.queue == "hr-events":
+            await handlers.hr_event.run(self.tenant, delivered.operation, self.now)
         elif delivered.batch is None:
             await handlers.onboarding.run(self.tenant, delivered.operation, self.now)
         else:
