@@ -62,7 +62,8 @@ def waiting_on(
             continue
         succeeds = (operation.request.get("rotation") or {}).get("succeeds")
         told = observed.page.credential if observed.page else None
-        if credential.id == (told if waiting.what == "acknowledgement" else pending or succeeds):
+        # What "activate now" is to add has no page's credential yet: then the one to be succeeded waits.
+        if credential.id == (told or succeeds if waiting.what == "acknowledgement" else pending or succeeds):
             return waiting
     return None
 
