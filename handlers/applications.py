@@ -32,6 +32,8 @@ async def find(tenant: Tenant, key: Key, now: datetime) -> dict[str, Any]:
         standing = Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
         found = plan(profile, standing, observed, tenant.deployment, now)
         drift = [*(step.sentence for step in found.steps), *found.differences]
+        if found.block and found.block.what == "failed":
+            drift.append(found.block.detail)  # what is missing and cannot be put right by a run
     page = observed.page
     unfinished = await tenant.ledger.unfinished_of(key)
     credentials = credentials_of(profile, observed, now)

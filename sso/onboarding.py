@@ -352,10 +352,10 @@ class _Planner:
         if problem is None:
             return None
         page, succession = self._live_page(), self.succession()
-        settled = {rotation.SecretStep.NOTHING, rotation.SecretStep.CLOSE_STAGED}
-        told = page is not None and page.link_mailed is not None and rotation.next_step(self._secret_facts()) in settled
+        told = page is not None and page.link_mailed is not None
+        renews = rotation.next_step(self._secret_facts()) in {rotation.SecretStep.MINT, rotation.SecretStep.PROMOTE}
         reminds = succession and rotation.after_handoff(succession) is rotation.SuccessionStep.REMIND
-        return Block("failed", "the profile's maintainer", problem) if not told or reminds else None
+        return None if told and not renews and not reminds else Block("failed", "the profile's maintainer", problem)
 
     # Succession
 

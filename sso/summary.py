@@ -226,7 +226,7 @@ def _in_use(managed: Managed) -> Iterator[tuple[str, datetime, datetime]]:
         active = rollover.active(managed.service_principal)
         if active:
             notice = timedelta(days=managed.profile.saml.certificate.renew_before_days)
-            yield "its signing certificate", active.ends, active.ends - notice
+            yield "its signing certificate", active.ends, rotation.due_at(active, notice)
 
 
 def _profiles(night: Night) -> Iterator[tuple[str, Profile]]:

@@ -107,7 +107,7 @@ def test_a_certificate_is_looked_at_by_the_one_that_signs() -> None:
     spare = replace(active, thumbprint=Thumbprint("AB"), ends=NOW + DAY)
     quiet = replace(found, service_principal=replace(found.service_principal, certificates=(active, spare)))
     assert told(Night(applications=(quiet,))) == {}
-    ending = replace(active, ends=NOW + 65 * DAY)
+    ending = replace(active, starts=NOW - 900 * DAY, ends=NOW + 65 * DAY)
     due = replace(found, service_principal=replace(found.service_principal, certificates=(ending,)))
     [line] = told(Night(applications=(due,)))["Due within 14 days"]
     assert line.startswith("clicktime/default: its signing certificate ends")

@@ -60,7 +60,7 @@ async def sent_since(hostless: Hostless, count: int) -> list[Mapping[str, Any]]:
 
 @pytest.mark.parametrize(
     ("vendor", "to", "cc", "weeks"),
-    [("ilogon_mha", [VENDOR], [OWNER], 3), ("smarttrace", [OWNER], [], 1)],
+    [("ilogon_mha", [VENDOR], [OWNER], 2), ("smarttrace", [OWNER], [], 1)],
     ids=["vendor", "owner"],
 )
 async def test_each_week_brings_one_reminder(

@@ -143,6 +143,8 @@ async def test_an_expired_certificate_stops_everything_before_the_mint(hostless:
     assert "ended on 2026-01-31" in found.reasons[0].detail
     assert (await hostless.world.application("ilogon_mha"))["passwordCredentials"] == secrets
     assert [call["operation"] for call in await hostless.world.writes(before)] == ["users.user.sendMail"]
+    shown = await handlers.applications.find(tenant, KEY, hostless.now)
+    assert shown["drift"] == [found.reasons[0].detail]
     catalogue = {check.name: check for check in await handlers.health.checks(tenant, hostless.now)}["catalogue"]
     assert not catalogue.ok
     assert "[handoff.smime] certificate" in catalogue.detail
