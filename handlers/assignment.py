@@ -5,8 +5,8 @@ queue assignments      a message without a batch: write the batches, send a mess
                        a message with one: one Graph `$batch`, then settle, or come again later
 
 Assignments are objects of their own and their repetition is success, so a batch takes no lease: a message that comes
-twice changes nothing twice. What is throttled or not replicated yet is sent again later, what is refused is recorded
-with its reason, and the last batch to be through settles the operation.
+twice changes nothing twice. Each is sent inside the write budget that all hosts share. What is throttled or not
+replicated yet is sent again later, what is refused is recorded with its reason; the last batch settles the operation.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from clients.tenant.access import members_of_assigned_groups, nested_groups
 from sso import assigning, permissions
 from sso.assignment import OVERDUE, Batch
 from sso.caller import Caller
-from sso.errors import Reason, Refused
+from sso.errors import NotReady, Reason, Refused
 from sso.model import Key, OperationId
 from sso.operation import Operation, opened, wait
 
@@ -115,7 +115,12 @@ async def run(tenant: Tenant, operation_id: OperationId, number: int, now: datet
     if batch is None or batch.is_early(now, scale):
         return
     if batch.open:
-        batch, delay = batch.took(await tenant.carry_out(batch))
+        try:
+            await tenant.reserve(batch.writes, now, urgent=batch.urgent, in_line=batch.in_line)
+        except NotReady as error:
+            batch, delay = replace(batch, in_line=True), error.retry_after
+        else:
+            batch, delay = batch.took(await tenant.carry_out(batch))
         try:
             await _come_again(tenant, operation_id, batch, delay * scale, now)
         except Changed:

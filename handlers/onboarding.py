@@ -17,6 +17,7 @@ from clients.ledger import Changed
 from clients.tenant import Held, Tenant, Work
 from sso import permissions
 from sso.assignment import OVERDUE
+from sso.budget import cost
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.handoff import IdentityProvider, admin_consent_url
 from sso.letters import Asked, compose_consent_needed, compose_operation_failed
@@ -105,7 +106,7 @@ class _Run:
                 self.operation = replace(going_on, state="running", waiting_for=None)
             if not rest.steps:
                 return rest
-            roles = await self._preflight()
+            roles = await self._preflight(rest)
             if self.now - began > RUN_LIMIT * tenant.settings.wait_scale:
                 msg = "This run has used its time; the next one goes on."
                 raise NotReady(msg, retry_after=1, waiting_for="time")
@@ -147,12 +148,13 @@ class _Run:
         if not self.operation.handed_off:
             await self._save(self.operation)
 
-    async def _preflight(self) -> frozenset[str]:
-        """See, before the first write, that our own token carries what this request needs; returns what it carries."""
+    async def _preflight(self, rest: Plan) -> frozenset[str]:
+        """See, before the first write, that our token carries what is needed, and reserve all writes; returns it."""
         if self.roles is None:
             roles = (await self.tenant.graph.identity()).roles
             if missing := permissions.lacking(self.request, roles):
                 raise TenantError(permissions.where_to_grant(missing), missing=missing[0])
+            await self.tenant.reserve(cost(rest.steps), self.now, urgent=True)
             self.roles = roles
         return self.roles
 

@@ -85,6 +85,7 @@ class Batch:
     changes: tuple[Change, ...]
     not_before: datetime  # when its message is due; a message that comes earlier is another delivery
     urgent: bool = False  # ahead of the others in the write budget, such as a leaver's
+    in_line: bool = False  # it has waited for its place in the write budget
     attempts: int = 0
     etag: str | None = None
 
@@ -116,12 +117,12 @@ class Batch:
             if isinstance(outcome, NotReady) and change.state == "queued"
         ]
         changes = tuple(after[change][0] if change in after else change for change in self.changes)
-        return replace(self, changes=changes, attempts=self.attempts + 1), max(waits, default=0.0)
+        return replace(self, changes=changes, attempts=self.attempts + 1, in_line=False), max(waits, default=0.0)
 
     def reopened(self, now: datetime) -> "Batch":
         """The batch with everything that was refused to be tried once more."""
         again = tuple(replace(c, state="queued", reason=None) if c.state == "refused" else c for c in self.changes)
-        return replace(self, changes=again, attempts=0, not_before=now)
+        return replace(self, changes=again, attempts=0, in_line=False, not_before=now)
 
 
 def choose_role(roles: Iterable[AppRole], wanted: str | None) -> AppRoleId:

@@ -2,7 +2,8 @@
 
     partition           row key                          what
     operation           inverted time and a random part  one operation; newest first by itself
-    batch:{operation}   0001                             up to 20 principals and what became of each
+    batch:{operation}   0001                             up to 20 changes of access and what became of each
+    budget              writes                           until when Graph's write budget is reserved
     idempotency         hash of header, ticket or cause  which operation a repeat belongs to
     intent:{key}        call                             a non-idempotent call that may have been made
     page                SHA-256 of the link's token      a hand-off's page
@@ -18,6 +19,7 @@ Losing it may make Gatehouse wait, ask again or mail again; it never makes it re
 ETag only; `Changed` says that somebody else was first. No row holds a secret.
 """
 
+from clients.ledger.budget import BudgetRows
 from clients.ledger.handoffs import Acknowledgement, HandoffRows
 from clients.ledger.operations import OperationRows, Repeat, body_hash, new_operation_id, repeat_name
 from clients.ledger.people import PersonRow, PersonRows
@@ -40,5 +42,5 @@ __all__ = [
 ]
 
 
-class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows, PersonRows):
+class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows, BudgetRows, PersonRows):
     """The table of one storage account."""

@@ -24,6 +24,7 @@ from clients.tenant import access, braking, credentials, directory, telling
 from clients.tenant.leasing import Held, leased
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
+from clients.tenant.reserving import reserve
 from clients.tenant.settling import settle
 from clients.vault import Vault
 from sso import brake, steps
@@ -147,6 +148,10 @@ class Tenant(Parts):
     def leased(self, key: Key, now: Callable[[], datetime]) -> AbstractAsyncContextManager[Held | None]:
         """Hold the right to write to one key, as long as it takes; None while another run holds it."""
         return leased(self, key, now)
+
+    async def reserve(self, writes: int, now: datetime, *, urgent: bool = False, in_line: bool = False) -> None:
+        """Return when so many writes may be made within the shared budget; raises `NotReady` where that is not soon."""
+        await reserve(self, writes, now, urgent=urgent, in_line=in_line)
 
     async def open_batches(
         self, operation: OperationId, changes: Iterable[Change], now: datetime, *, urgent: bool = False
