@@ -38,6 +38,7 @@ soak: setup ## every kill, every pair of kills, every failure: takes hours; GATE
 bench: setup ## measure ours beside the plain way
 	@$(PYTHON) -m benchmarks $(ARGS)
 	@$(PYTHON) -m benchmarks.round_trips
+	@$(PYTHON) -m benchmarks.sweep
 
 schema: setup ## write the JSON Schema of vendor profiles for editors
 	@mkdir -p docs
