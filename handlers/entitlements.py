@@ -48,10 +48,12 @@ async def preview(tenant: Tenant, body: object, now: datetime) -> dict[str, Any]
     else:
         known, held = await people.everybody(tenant), await people.held_by_all(tenant, there)
     said: Mapping[AttributeName, str] = asked.fact.attributes if asked.fact else {}
-    cause: Cause = asked.fact.kind if asked.fact else "reconcile"
+    left = await tenant.ledger.left(now)
     persons = [people.person(one, groups, said) for one in known]
     items = []
     for one, person in zip(known, persons, strict=True):
+        gone = one.principal.object_id in left
+        cause: Cause = asked.fact.kind if asked.fact else "leaver" if gone else "reconcile"
         wanted = () if cause == "leaver" else entitled(person, asked.rules)
         since = asked.fact.effective if asked.fact else now
         mine = held.get(one.principal.object_id, ())

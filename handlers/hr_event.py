@@ -222,6 +222,8 @@ class _Run:
     async def _end_account(self, standing: Standing) -> bool:
         """Disable the account where the rules say so, end its sessions; False while somebody else must disable it."""
         person = standing.known.principal
+        if not self._has_taken("revoke_sessions"):
+            await self.tenant.reserve(2, self.now, urgent=True)
         if person.enabled and standing.leaver.disable_account and not self._has_taken("disable_account"):
             await self.tenant.graph.disable_account(person.object_id)
             await self._take("disable_account", "Disable the account.", person.name)

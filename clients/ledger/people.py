@@ -42,6 +42,16 @@ class PersonRows(Table):
         written = await (self._replace(row, person.etag) if person.etag else self._insert(row))
         return replace(person, etag=written)
 
+    async def left(self, now: datetime) -> frozenset[ObjectId]:
+        """Everybody who has left, by the fact in force: no rule gives them anything, whatever the directory says."""
+        found = set()
+        async for row in self._query("PartitionKey eq 'person'", {}):
+            kept: PersonRow = read(_PERSON, row)
+            current = kept.timeline.at(now)
+            if current and current.kind == "leaver":
+                found.add(kept.person)
+        return frozenset(found)
+
     async def count_refused(self, sender: str, why: str, now: datetime) -> None:
         """Count a delivery that was not taken, by sender, reason and hour: strangers must not fill the table."""
         left = FAR - int(now.replace(minute=0, second=0, microsecond=0).timestamp() * 1000)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import handlers.entitlements
 import handlers.operations
 import handlers.webhooks
 from sandbox.first_party import DEFAULT_PERMISSIONS
@@ -147,6 +148,31 @@ async def test_order_and_days_to_come(ours: Hostless) -> None:
     ours.later(days=3, minutes=2)
     assert (await wake(ours, rehired)).state == "done"
     assert await held(ours) == {"Thoropass"}
+
+
+async def test_two_events_at_once_end_as_the_newer_one_says(ours: Hostless) -> None:
+    """A leaver that comes while a joiner's grants are under way ends with nothing held, whoever writes last."""
+    joins = event("joiner", ours.now, HELPDESK, attributes={"department": "Legal"})
+    (joined,) = await handlers.webhooks.accept(ours.tenant, delivery(joins, ours.now, "joins"), None, ours.now)
+    (work,) = await ours.take()
+    await ours.run(work)
+    (granting,) = await ours.take()  # its batch is written, and its message is under way
+    assert granting.queue == "assignments"
+    ours.later(minutes=1)
+    leaves = event("leaver", ours.now, HELPDESK)
+    (left,) = await handlers.webhooks.accept(ours.tenant, delivery(leaves, ours.now, "leaves"), None, ours.now)
+    await ours.run_all()
+    assert (await ours.operation(left.id)).state == "done"  # it found nothing to take
+    await ours.run(granting)
+    assert await held(ours) == {"Thoropass"}  # for as long as the joiner has not looked again
+    for _ in range(2):  # each message twice
+        await ours.run(granting)
+        await ours.run(work)
+    await ours.run_all()
+    assert await held(ours) == set()
+    assert (await ours.operation(joined.id)).state == "done"
+    preview = await handlers.entitlements.preview(ours.tenant, {"person": HELPDESK}, ours.now)
+    assert preview["items"][0]["entitled"] == []  # who has left is given nothing, whatever the directory says
 
 
 async def test_person_who_has_no_account_yet(ours: Hostless) -> None:
