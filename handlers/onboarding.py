@@ -152,7 +152,7 @@ class _Run:
         """See, before the first write, that our token carries what is needed, and reserve all writes; returns it."""
         if self.roles is None:
             roles = (await self.tenant.graph.identity()).roles
-            if missing := permissions.lacking(self.request, roles):
+            if missing := permissions.lacking(self.request, roles, mints=rest.mints):
                 raise TenantError(permissions.where_to_grant(missing), missing=missing[0])
             await self.tenant.reserve(cost(rest.steps), self.now, urgent=True)
             self.roles = roles

@@ -19,7 +19,7 @@ from sandbox.unkind.switches import SwitchError, chosen
 MOST_RATE = 100_000
 LONGEST_WAIT = 60.0
 """Wall seconds."""
-KINDS = ("users", "groups", "applications", "service_principals", "grants", "assignments")
+KINDS = ("users", "groups", "applications", "service_principals", "grants", "assignments", "app_management_policies")
 
 
 def routes(tenant: SandboxTenant) -> list[web.RouteDef]:

@@ -36,6 +36,8 @@ class Directory:
         self.deleted: dict[str, GraphObject] = {}
         self.deleted_with: dict[str, tuple[list[GraphObject], list[GraphObject]]] = {}
         """Assignments and grants that went with a deleted service principal and come back with it."""
+        self.app_management_policies: dict[str, GraphObject] = {}
+        """The tenant's own default, as `default`, and those assigned to single objects, by the object's ID."""
         self.owners: dict[str, list[str]] = {}
         self.secret_values: dict[str, str] = {}
         """The text of each client secret by its keyId."""

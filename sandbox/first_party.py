@@ -10,6 +10,7 @@ DEFAULT_PERMISSIONS = (
     "DelegatedPermissionGrant.ReadWrite.All",
     "User.Read.All",
     "Group.Read.All",
+    "Policy.Read.All",
     "Mail.Send",
     "User.EnableDisableAccount.All",
     "User.RevokeSessions.All",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
+from sso.app_management import Policy
 from sso.handoff import Page
 from sso.model import (
     Application,
@@ -38,6 +39,7 @@ class Observed:
     twins: tuple[ObjectId, ...] = ()  # empty applications that a lost instantiate left behind
     deleted: tuple[str, ...] = ()  # object ids of soft-deleted applications of this key
     owner: Principal | None = None  # whom the application's tag names, before it has one whom the request does
+    policy: Policy = field(default_factory=Policy)  # the app management policy that counts for the application
     page: Page | None = None  # the newest hand-off page
     acknowledgements: Mapping[str, datetime] = field(default_factory=dict)  # of credentials, and when
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sso import freeze, renewal, rollover, rotation, steps
+from sso import app_management, freeze, renewal, rollover, rotation, steps
 from sso.assignment import choose_role
 from sso.handoff import (
     Handoff,
@@ -87,9 +87,10 @@ def plan(
         cannot = planner.unsealable()
         return Plan((), cannot) if cannot else Plan(tuple(planner.succeed()), pause=planner.pause())
     differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
-    notes = (*differences, *planner.unmanaged())
+    notes = (*differences, *planner.unmanaged(), *([app_management.FORBIDDEN] if planner.forbidden else []))
     missing, held_up = freeze.hold_up((*first, *planner.steps(queued)), planner.freeze_over(), planner.ends(), now)
-    return Plan(missing, planner.block(), notes, differences, held_up or planner.pause())
+    pause = None if planner.stopped() else planner.pause()
+    return Plan(missing, planner.block(), notes, differences, held_up or pause)
 
 
 def _adopted(offered: Application, request: Onboarding) -> Application:
@@ -124,8 +125,24 @@ class _Planner:
     def wanted(self) -> Wanted:
         return Wanted(self.profile, self.request, self.observed, self.deployment.operators)
 
+    @cached_property
+    def forbidden(self) -> bool:
+        """Whether what is missing is a client secret that the tenant's policy does not allow: nothing else is begun."""
+        mints = isinstance(self.profile, OidcProfile) and (
+            rotation.next_step(self._secret_facts()) is rotation.SecretStep.MINT
+        )
+        return mints and app_management.forbids_secrets(self.observed.policy, self._created)
+
+    def stopped(self) -> Block | None:
+        """What stands in the way of everything: nothing is begun."""
+        return Block("failed", "an administrator", app_management.FORBIDDEN) if self.forbidden else self.unsealable()
+
+    @property
+    def _created(self) -> datetime:
+        return self.application.created if self.application else self.now
+
     def steps(self, queued: frozenset[str]) -> Iterator[Step]:
-        if self.unsealable():
+        if self.stopped():
             return
         if self.request.rotation:  # touches the credential and nothing else
             yield from self._trust()
@@ -214,7 +231,8 @@ class _Planner:
         if isinstance(self.profile, OidcProfile):
             yield from self._secret(self.profile)
         elif self.rolling and isinstance(self.profile, SamlProfile):
-            yield from renewal.roll_over(self.rolling, self.profile, self.request.key)
+            life = self._certificate_life(self.profile)
+            yield from renewal.roll_over(self.rolling, self.profile, self.request.key, life)
         elif isinstance(self.profile, SamlProfile):
             yield from self._certificate(self.profile)
 
@@ -236,10 +254,12 @@ class _Planner:
 
     def _secret(self, profile: OidcProfile) -> Iterator[Step]:
         facts, name = self._secret_facts(), self.profile.name
+        wanted = timedelta(days=profile.oidc.secret.lifetime_days)
+        life = app_management.secret_life(wanted, self.observed.policy, self._created)
         mint = steps.MintSecret(
-            sentence=f"Mint a client secret of {profile.oidc.secret.lifetime_days} days and stage it in the vault.",
+            sentence=f"Mint a client secret of {app_management.of_days(life, wanted)} and stage it in the vault.",
             display_name=f"{self.request.key.marker} {self.now:%Y-%m-%d}",
-            ends=self.now + timedelta(days=profile.oidc.secret.lifetime_days),
+            ends=self.now + life,
         )
         promote = f"Prove the client secret of {name} at the token service and make it the vault's current version."
         match rotation.next_step(facts):
@@ -270,10 +290,14 @@ class _Planner:
             case _:
                 return
 
+    def _certificate_life(self, profile: SamlProfile) -> timedelta:
+        wanted = timedelta(days=profile.saml.certificate.lifetime_days)
+        return app_management.certificate_life(wanted, self.observed.policy, self._created)
+
     def _certificate(self, profile: SamlProfile) -> Iterator[Step]:
         decision = rollover.next_step(self.request.key, self.service_principal)
         if decision.step is rollover.CertificateStep.ADD:
-            yield renewal.add_certificate(profile, self.request.key, self.now)
+            yield renewal.add_certificate(profile, self.request.key, self._certificate_life(profile), self.now)
         if decision.step is not rollover.CertificateStep.NOTHING:
             yield steps.ActivateCertificate(
                 sentence=f"Sign {profile.name}'s assertions with this certificate and see it in the metadata.",
@@ -443,7 +467,7 @@ class _Planner:
         ]
         if self.wanted.lacks_addresses():
             return Block("failed", "the profile's maintainer", self._url_line())
-        if cannot := self.unsealable():
+        if cannot := self.stopped():
             return cannot
         if missing:
             titles = ", ".join(f"{name} ({self.profile.parameters[name].title})" for name in missing)

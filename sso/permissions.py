@@ -15,6 +15,7 @@ ASSIGNMENTS = "AppRoleAssignment.ReadWrite.All"
 CONSENT = "DelegatedPermissionGrant.ReadWrite.All"
 USERS = "User.Read.All"
 GROUPS = "Group.Read.All"
+POLICIES = "Policy.Read.All"
 MAIL = "Mail.Send"
 DISABLE = "User.EnableDisableAccount.All"
 REVOKE = "User.RevokeSessions.All"
@@ -25,6 +26,7 @@ USES = {
     CONSENT: "consent for everyone (without it, an administrator is asked each time)",
     USERS: "look people up",
     GROUPS: "look groups up",
+    POLICIES: "fit credentials to the tenant's app management policy",
     DISABLE: "disable the account of somebody who has left",
     REVOKE: "end the sign-in sessions of somebody who has left",
     MAIL: "send hand-offs (or a grant in Exchange, limited to one mailbox, which no token shows)",
@@ -35,6 +37,7 @@ OPTIONAL = frozenset({DISABLE, REVOKE})
 INCLUDED = {
     USERS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"}),
     GROUPS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All"}),
+    POLICIES: frozenset({"Policy.ReadWrite.ApplicationConfiguration"}),
     CONSENT: frozenset({"Directory.ReadWrite.All"}),
     DISABLE: frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
     REVOKE: frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
@@ -46,13 +49,15 @@ def has(permission: str, roles: Iterable[str]) -> bool:
     return bool({permission, *INCLUDED.get(permission, ())} & set(roles))
 
 
-def lacking(request: "Onboarding", roles: frozenset[str]) -> tuple[str, ...]:
+def lacking(request: "Onboarding", roles: frozenset[str], *, mints: bool = False) -> tuple[str, ...]:
     """The permissions that this request needs before its first write and the token does not carry.
+
+    Policies are needed only by what `mints` a secret or certificate: unread they would be met by a refusal.
 
     Consent is left out, because without it the operation waits for an administrator; mail, because Exchange may grant
     it unseen.
     """
-    needed = [APPLICATIONS, *([ASSIGNMENTS] if request.principals else [])]
+    needed = [APPLICATIONS, *([ASSIGNMENTS] if request.principals else []), *([POLICIES] if mints else [])]
     return tuple(permission for permission in needed if not has(permission, roles))
 
 

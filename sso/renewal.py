@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sso import rollover, rotation, steps
+from sso.app_management import of_days
 from sso.handoff import Announcement, IdentityProvider, certificate_file, public_values
 from sso.model import Key
 from sso.observed import Observed
@@ -15,22 +16,22 @@ from sso.steps import Pause, Step
 from vendors.profile import OidcProfile, Profile, SamlProfile
 
 
-def add_certificate(profile: SamlProfile, key: Key, now: datetime) -> Step:
-    """The step that adds a signing certificate of ours."""
-    days = profile.saml.certificate.lifetime_days
+def add_certificate(profile: SamlProfile, key: Key, life: timedelta, now: datetime) -> Step:
+    """The step that adds a signing certificate of ours, with what a policy leaves of the profile's life."""
+    wanted = timedelta(days=profile.saml.certificate.lifetime_days)
     return steps.AddCertificate(
-        sentence=f"Add a signing certificate of {days} days, not yet active.",
+        sentence=f"Add a signing certificate of {of_days(life, wanted)}, not yet active.",
         subject=rollover.subject(key),
-        ends=now + timedelta(days=days),
+        ends=now + life,
     )
 
 
-def roll_over(state: rollover.Rollover, profile: SamlProfile, key: Key) -> Iterator[Step]:
+def roll_over(state: rollover.Rollover, profile: SamlProfile, key: Key, life: timedelta) -> Iterator[Step]:
     """The next step of a rollover, if it is not to wait or to tell."""
     name, known = profile.name, state.acknowledged or state.needs_nobody
     match rollover.next_rollover_step(state):
         case rollover.RolloverStep.ADD:
-            yield add_certificate(profile, key, state.now)
+            yield add_certificate(profile, key, life, state.now)
         case rollover.RolloverStep.ACTIVATE:
             yield steps.ActivateCertificate(
                 sentence=f"Sign {name}'s assertions with the new certificate from now on.",

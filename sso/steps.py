@@ -307,3 +307,8 @@ class Plan:
     notes: tuple[str, ...] = ()  # what is seen and left alone, such as an unmanaged application of the same name
     differences: tuple[str, ...] = ()  # the notes on what an adopted application has and its profile does not say
     pause: Pause | None = None
+
+    @property
+    def mints(self) -> bool:
+        """Whether a secret or certificate is to be made, which a policy may restrict."""
+        return any(isinstance(step, MintSecret | AddCertificate) for step in self.steps)

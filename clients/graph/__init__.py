@@ -7,9 +7,10 @@ stand by Graph's own nouns.
 from clients.graph.directory import DirectoryCalls
 from clients.graph.pairs import PairCalls
 from clients.graph.people import PeopleCalls
+from clients.graph.policies import PolicyCalls
 
 __all__ = ["Graph"]
 
 
-class Graph(PairCalls, PeopleCalls, DirectoryCalls):
+class Graph(PairCalls, PeopleCalls, DirectoryCalls, PolicyCalls):
     """Microsoft Graph of one tenant."""

@@ -6,6 +6,7 @@ Texts are looked at only where Graph gives several meanings one code (graph-cont
 from dataclasses import dataclass
 
 from sso import permissions
+from sso.app_management import FORBIDDEN
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 
 
@@ -48,13 +49,10 @@ PERMISSIONS = {
     "revoke sessions": permissions.REVOKE,
 }
 POLICIES = {
-    "CredentialTypeNotAllowedAsPerAppPolicy": (
-        "The tenant's app management policy forbids client secrets. Exempt this application from the policy,"
-        " or ask the vendor for certificate or SAML sign-on."
-    ),
+    "CredentialTypeNotAllowedAsPerAppPolicy": FORBIDDEN,
     "CredentialInvalidLifetimeAsPerAppPolicy": (
-        "The tenant's app management policy allows only shorter lives for client secrets."
-        " Lower lifetime_days in the vendor's profile, or exempt this application."
+        "The tenant's app management policy allows only shorter lives for this credential. Lower lifetime_days in the"
+        " vendor's profile, or let an administrator assign this application a policy of its own."
     ),
     "SignInAudienceNotAllowedAsPerAppPolicy": "The tenant's app management policy refuses the sign-in audience.",
 }

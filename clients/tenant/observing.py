@@ -7,6 +7,7 @@ from clients.graph.applications import FoundApplication
 from clients.graph.together import together
 from clients.tenant.intents import BELIEVED
 from clients.tenant.parts import READ_PAUSE, Parts
+from sso.app_management import Policy, in_force
 from sso.errors import NotReady
 from sso.model import Application, Key, ObjectId, Principal, VaultVersion, owner_from_tags
 from sso.observed import Observed
@@ -20,7 +21,7 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
 
     `owner` is whom a request names: looked up on the way, and told where the application names nobody yet.
     """
-    found, pages, made_before, named = await together(
+    (found, default), pages, made_before, named = await together(
         _find(parts, key, profile),
         parts.ledger.pages(key),
         _made_before(parts, key, now),
@@ -41,16 +42,18 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
         own_client_id=(await parts.graph.identity()).client_id if found.adoptables else None,
         twins=tuple([twin.object_id for twin in found.twins if await parts.graph.is_unused(twin)]),
         owner=named,
+        policy=in_force(default, None),
         page=next(iter(pages), None),
     )
     application = application or observed.adoptable
     if application is None:
         return observed
     tagged = owner_from_tags(application.tags)
-    (service_principal, grant, assignments), versions, answers_for_it = await together(
+    (service_principal, grant, assignments), versions, answers_for_it, own = await together(
         parts.graph.service_principal(application.client_id),
         _versions(parts, key, profile, application),
         _principal(parts, tagged if tagged != owner else None),
+        parts.graph.own_policy(application.object_id),
     )
     observed = replace(
         observed,
@@ -59,6 +62,7 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
         assignments=assignments,
         versions=versions,
         owner=named if tagged in (None, owner) else answers_for_it,
+        policy=in_force(default, own),
     )
     observed = await with_presets(parts, observed, profile)
     credential = credential_of(profile, observed, now)
@@ -68,10 +72,11 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
     return replace(observed, acknowledgements={credential: acknowledgement.at})
 
 
-async def _find(parts: Parts, key: Key, profile: Profile) -> FoundApplication:
+async def _find(parts: Parts, key: Key, profile: Profile) -> tuple[FoundApplication, Policy | None]:
+    """What the directory says of the key, and of every credential."""
     identifiers = profile.saml.identifiers if isinstance(profile, SamlProfile) else ()
     gallery = profile.source if isinstance(profile.source, GallerySource) else None
-    return await parts.graph.find(
+    looked = parts.graph.find(
         key,
         profile.name,
         [entry for entry in identifiers if "{" not in entry] if isinstance(identifiers, tuple) else [],
@@ -79,6 +84,7 @@ async def _find(parts: Parts, key: Key, profile: Profile) -> FoundApplication:
         gallery=(gallery.gallery or profile.name) if gallery else None,
         template_id=gallery.template_id if gallery else None,
     )
+    return await together(looked, parts.graph.default_policy())
 
 
 async def _principal(parts: Parts, owner: ObjectId | None) -> Principal | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.clock import graph_time, parse_time
-from sandbox.graph.app_management import check_policy
+from sandbox.graph.app_management import check_secret
 from sandbox.graph.applications import get_application
 from sandbox.graph.errors import bad_request
 from sandbox.graph.schemas import check_properties
@@ -28,7 +28,7 @@ async def add_password(request: GraphRequest) -> GraphAnswer:
     now = request.tenant.clock.now()
     starts = _time(wanted, "startDateTime") or now
     ends = _time(wanted, "endDateTime") or years_after(starts, DEFAULT_YEARS)
-    check_policy(request.tenant.switches, starts, ends)
+    check_secret(request, application, starts, ends)
     if ends <= starts:
         raise bad_request("Credential end date must be later than its start date.", "CredentialInvalidLifetime")
     text = _secret_text()

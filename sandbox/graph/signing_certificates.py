@@ -4,6 +4,7 @@ from base64 import b64encode
 
 from sandbox.certificates import make_signing_pair_aside, thumbprint_bytes
 from sandbox.clock import graph_time, parse_time
+from sandbox.graph.app_management import check_certificate
 from sandbox.graph.errors import bad_request
 from sandbox.graph.passwords import years_after
 from sandbox.graph.service_principals import get_service_principal
@@ -14,7 +15,8 @@ LONGEST_YEARS = 3
 
 async def add_token_signing_certificate(request: GraphRequest) -> GraphAnswer:
     """Add a certificate; it signs nothing until its thumbprint is the preferred one."""
-    object_id = get_service_principal(request)["id"]
+    found = get_service_principal(request)
+    object_id = found["id"]
     body = request.json_object()
     if unknown := set(body) - {"displayName", "endDateTime"}:
         raise bad_request(f"The parameter '{min(unknown)}' in the request payload is not a valid parameter.")
@@ -29,6 +31,7 @@ async def add_token_signing_certificate(request: GraphRequest) -> GraphAnswer:
         raise bad_request("Invalid value specified for property 'endDateTime'.") from problem
     if not starts < ends <= latest:
         raise bad_request("Key credential end date is invalid.", "KeyCredentialsInvalidEndDate")
+    check_certificate(request, found, starts, ends)
     pair = await make_signing_pair_aside(display_name.removeprefix("CN="), starts, ends)
     sign_key_id = request.directory.next_id("signKey", object_id)
     shared = {

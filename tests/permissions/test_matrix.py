@@ -57,7 +57,7 @@ async def test_without_applications_a_request_is_refused_at_once(lacking: Hostle
     assert await lacking.world.writes(before) == []
 
 
-@pytest.mark.parametrize("permission", [permissions.APPLICATIONS, permissions.ASSIGNMENTS])
+@pytest.mark.parametrize("permission", [permissions.APPLICATIONS, permissions.ASSIGNMENTS, permissions.POLICIES])
 @pytest.mark.parametrize("vendor", KINDS)
 async def test_a_story_that_writes_waits_before_its_first_write(
     lacking: Hostless, permission: str, vendor: str
@@ -86,6 +86,16 @@ async def test_a_story_without_people_needs_no_permission_to_assign(lacking: Hos
     """An onboarding that assigns nobody goes through without the permission to assign."""
     await _without(lacking, permissions.ASSIGNMENTS)
     accepted = await lacking.accept("hellotracks", assignments=None)
+    await lacking.run_all()
+    assert (await lacking.operation(accepted.id)).handed_off
+
+
+async def test_a_story_that_makes_no_credential_needs_no_policy(lacking: Hostless) -> None:
+    """An application whose secret is there can be looked at, and given to more people, without reading policies."""
+    await lacking.accept("smarttrace", assignments=None)
+    await lacking.run_all()
+    await _without(lacking, permissions.POLICIES)
+    accepted = await lacking.accept("smarttrace", assignments={"users": ["b.simon@contoso.com"]})
     await lacking.run_all()
     assert (await lacking.operation(accepted.id)).handed_off
 
