@@ -53,7 +53,7 @@ def waiting_on(
     """What the newest operation that is about a credential waits for, and of whom; None where none waits.
 
     An acknowledgement is of the credential that the newest page told; anything else holds up the one that is not in use
-    yet, and where there is none the one that is to be succeeded.
+    yet. Where there is none, the one that is to be succeeded waits.
     """
     pending = next((other.id for other in among if other.state in _PENDING), None)
     for operation in unfinished:
@@ -62,7 +62,7 @@ def waiting_on(
             continue
         succeeds = (operation.request.get("rotation") or {}).get("succeeds")
         told = observed.page.credential if observed.page else None
-        # What "activate now" is to add has no page's credential yet: then the one to be succeeded waits.
+        # What "activate now" is to add has no name on its page yet.
         if credential.id == (told or succeeds if waiting.what == "acknowledgement" else pending or succeeds):
             return waiting
     return None

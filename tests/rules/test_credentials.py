@@ -113,7 +113,8 @@ def test_a_wait_stands_beside_what_it_holds_up() -> None:
     assert waits(observed, every, throttling) == {"staged": "throttling"}
     assert waits(observed, settled, overlap, acknowledgement) == {"previous": "time", "current": "acknowledgement"}
     assert waits(observed, every) == {}
-    assert waits(replace(observed, page=None), every, acknowledgement) == {}
+    unnamed = replace(observed, page=replace(observed.page, credential=None))
+    assert waits(unnamed, every, acknowledgement) == {"previous": "acknowledgement"}
 
 
 def test_states_are_documented_where_people_look() -> None:
