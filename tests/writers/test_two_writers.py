@@ -1,16 +1,18 @@
 """One request that is delivered many times, to two hosts at work on the same queues, makes one of everything."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.kills.end_state import EndState
-from tests.kills.ground import SOAK, Ground
+from tests.kills.ground import SETTLE, SOAK, Ground
 from tests.numbers import say
 from tests.stories.mails import codes, handoffs
 from tests.world import request
 
+INSTANTIATE = "applicationTemplates.applicationTemplate.instantiate"
 VENDORS = ("clicktime", "hellotracks", "smarttrace")
 DELIVERIES = (2, 5, 20) if SOAK else (5,)
 EVERY = [(vendor, deliveries, at_once) for vendor in VENDORS for deliveries in (2, 5, 20) for at_once in (False, True)]
@@ -50,6 +52,25 @@ async def test_repeats_at_once_under_one_ticket_make_one_of_everything(two_hosts
     before = await ground.dump()
     await _deliver(ground, request("smarttrace", ticket="IT-1234"), deliveries, at_once=True)
     await _is_one_of_everything(ground, before, "smarttrace")
+
+
+async def test_step_that_outlasts_a_lease_keeps_its_key(two_hosts: Ground) -> None:
+    """While one host waits for an answer longer than a lease lasts, the other host leaves the key alone."""
+    ground = two_hosts
+    before = await ground.dump()
+    await ground.faults([{"operation": INSTANTIATE, "fault": "hold", "when": "after"}])
+    await _deliver(ground, request("clicktime"), 2, at_once=False)
+    first: list[dict[str, Any]] = []
+    async with asyncio.timeout(SETTLE):
+        # A second on the wall is more than the margin, which is 5 s of the sandbox's clock.
+        while not first or datetime.now(UTC) < datetime.fromisoformat(first[0]["until"]) + timedelta(seconds=1):
+            first = first or await ground.rows("lease")
+            await asyncio.sleep(0.05)
+    (kept,) = await ground.rows("lease")
+    assert (kept["holder"], kept["until"] > first[0]["until"]) == (first[0]["holder"], True)
+    assert sum(call["operation"] == INSTANTIATE for call in await ground.calls()) == 1
+    await ground.faults([])
+    await _is_one_of_everything(ground, before, "clicktime")
 
 
 async def _deliver(ground: Ground, body: Any, times: int, *, at_once: bool, **options: Any) -> set[str]:
