@@ -113,6 +113,7 @@ def test_a_wait_stands_beside_what_it_holds_up() -> None:
     assert waits(observed, every, throttling) == {"staged": "throttling"}
     assert waits(observed, settled, overlap, acknowledgement) == {"previous": "time", "current": "acknowledgement"}
     assert waits(observed, every) == {}
+    assert observed.page is not None
     unnamed = replace(observed, page=replace(observed.page, credential=None))
     assert waits(unnamed, every, acknowledgement) == {"previous": "acknowledgement"}
 
