@@ -37,6 +37,7 @@ async def strict(quiet: World) -> AsyncIterator[OtherHost]:
         ("POST", "/api/applications/thoropass/default/acknowledgements", OPERATE),
         ("GET", "/api/vendors", READ),
         ("GET", "/api/vendors/thoropass", READ),
+        ("POST", "/api/entitlements/preview", READ),
         ("GET", "/api/health", READ),
     ],
 )
