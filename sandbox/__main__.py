@@ -27,6 +27,7 @@ def main() -> int:
     start.add_argument("--app", type=Path, default=Options.app, help="folder of the app that the host serves")
     start.add_argument("--address", type=_loopback, default="127.0.0.1", help="127.0.0.1, and nothing else")
     start.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
+    start.add_argument("--people", type=int, default=Options.people, help="how many work at contoso.com")
     show = commands.add_parser("demo", help="onboard the five vendors and sign a person in to each")
     show.add_argument("--keep", action="store_true", help="keep everything running afterwards, until Ctrl+C")
     for command in (start, show):
@@ -47,6 +48,7 @@ def main() -> int:
         rate=arguments.rate,
         with_host=not arguments.no_host,
         app=arguments.app.resolve(),
+        people=arguments.people,
     )
     try:
         return asyncio.run(up(options, arguments.state_file.resolve()))

@@ -16,6 +16,30 @@ GraphObject = dict[str, Any]
 MICROSOFT_GRAPH_CLIENT_ID = "00000003-0000-0000-c000-000000000000"
 
 
+class Assignments(dict[str, GraphObject]):
+    """App role assignments by ID, found by their principal too: each new one asks what its principal has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_principal: dict[str, dict[str, None]] = {}
+
+    def __setitem__(self, object_id: str, assignment: GraphObject) -> None:
+        """Keep an assignment, whose principal never changes."""
+        super().__setitem__(object_id, assignment)
+        self._by_principal.setdefault(assignment["principalId"], {})[object_id] = None
+
+    def pop(self, object_id: str, *default: Any) -> Any:
+        """Take one out."""
+        found = super().pop(object_id, *default)
+        if found and (held := self._by_principal.get(found["principalId"])):
+            held.pop(object_id, None)
+        return found
+
+    def of(self, principal_id: str) -> list[GraphObject]:
+        """Return those of one principal."""
+        return [self[object_id] for object_id in self._by_principal.get(principal_id, ()) if object_id in self]
+
+
 class Directory:
     """One tenant's objects; everything that reads or writes them lives elsewhere."""
 
@@ -32,7 +56,7 @@ class Directory:
         self.groups: dict[str, GraphObject] = {}
         self.members: dict[str, set[str]] = {}
         self.grants: dict[str, GraphObject] = {}
-        self.assignments: dict[str, GraphObject] = {}
+        self.assignments = Assignments()
         self.deleted: dict[str, GraphObject] = {}
         self.deleted_with: dict[str, tuple[list[GraphObject], list[GraphObject]]] = {}
         """Assignments and grants that went with a deleted service principal and come back with it."""

@@ -1,5 +1,6 @@
 """The people, groups and own service principals of contoso.com, the same for the same seed."""
 
+from itertools import count
 from random import Random
 
 from sandbox.blank_objects import blank_service_principal
@@ -15,6 +16,7 @@ FOUNDED = "2024-01-15T08:00:00Z"
 """When everything that is older than the story was made."""
 
 PEOPLE = 400
+"""Unless a sandbox is started with more."""
 NAMED = (
     # The guides' own test user: display name B.Simon, b.simon@contoso.com.
     ("b.simon", "B.Simon", "Britta", "Simon", "Sales", "Account Executive", ("britta.simon",)),
@@ -26,7 +28,10 @@ NAMESAKES = ("Jonas Becker", 120, 121)
 """Two people of one display name, and their places among the people."""
 DISABLED = (77, 233)
 GUESTS = (150, 301)
-ALIASED = range(0, PEOPLE, 25)
+ALIASED = 25
+"""Every so many people have another address."""
+_TRIES = 20
+"""Draws of a name, after which one that is taken gets a number."""
 
 # display name, mail nickname, mail-enabled, security-enabled
 SPECIAL_GROUPS = (
@@ -39,9 +44,9 @@ SPECIAL_GROUPS = (
 )
 
 
-def seed_directory(directory: Directory) -> Directory:
+def seed_directory(directory: Directory, people: int = PEOPLE) -> Directory:
     """Fill an empty directory and return it; nobody is assigned to anything."""
-    for person in _people(directory):
+    for person in _people(directory, people):
         directory.users[person["id"]] = person
     _add_groups(directory)
     graph = blank_service_principal(
@@ -55,12 +60,12 @@ def seed_directory(directory: Directory) -> Directory:
     return directory
 
 
-def _people(directory: Directory) -> list[GraphObject]:
+def _people(directory: Directory, number: int) -> list[GraphObject]:
     people = [_person(directory, *named) for named in NAMED]
     # One stream for all: the people are drawn once, in one order, before anything can interleave.
     random = Random(f"people of {directory.seed}")
     names: set[str] = {"jonas.becker", "b.simon", "britta.simon"}
-    for place in range(PEOPLE):
+    for place in range(number):
         department = random.choice(tuple(POSTS))
         post = random.choice(POSTS[department])
         if place in NAMESAKES:
@@ -68,7 +73,7 @@ def _people(directory: Directory) -> list[GraphObject]:
             local = "jonas.becker" if place == NAMESAKES[1] else "jonas.becker2"
         else:
             given, surname, local = _unused_name(random, names)
-        aliases = (f"{given[0]}{surname}".lower() + str(place),) if place in ALIASED else ()
+        aliases = (f"{given[0]}{surname}".lower() + str(place),) if place % ALIASED == 0 else ()
         person = _person(directory, local, f"{given} {surname}", given, surname, department, post, aliases)
         person |= {"accountEnabled": place not in DISABLED, "officeLocation": random.choice(OFFICES)}
         person |= {"employeeId": f"{10001 + place}"}
@@ -80,12 +85,13 @@ def _people(directory: Directory) -> list[GraphObject]:
 
 def _unused_name(random: Random, names: set[str]) -> tuple[str, str, str]:
     given_names, surnames = GIVEN_NAMES.split(), SURNAMES.split()
-    while True:
+    for tried in count():
         given, surname = random.choice(given_names), random.choice(surnames)
-        local = f"{given}.{surname}".lower()
+        local = f"{given}.{surname}".lower() + (str(len(names)) if tried >= _TRIES else "")
         if local not in names:
-            names.add(local)
-            return given, surname, local
+            break
+    names.add(local)
+    return given, surname, local
 
 
 def _person(

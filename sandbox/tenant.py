@@ -10,7 +10,7 @@ from sandbox.certificates import make_signing_pair
 from sandbox.clock import Clock
 from sandbox.directory import Directory
 from sandbox.mailbox import Mailbox
-from sandbox.seed import seed_directory
+from sandbox.seed import PEOPLE, seed_directory
 from sandbox.unkind.gate import Gate
 from sandbox.unkind.state import Unkindness
 from sandbox.unkind.switches import CALM, Switches
@@ -69,8 +69,11 @@ class SandboxTenant:
     tokens: Tokens
     """Set by the token service when the services start."""
 
-    def __init__(self, seed: int, urls: Urls, rate: float = 1.0, switches: Switches = CALM) -> None:
+    def __init__(
+        self, seed: int, urls: Urls, rate: float = 1.0, switches: Switches = CALM, people: int = PEOPLE
+    ) -> None:
         self.seed = seed
+        self._people = people
         self._first_switches = switches
         self.urls = urls
         self.clock = Clock(rate)
@@ -84,7 +87,7 @@ class SandboxTenant:
         self._seed()
 
     def _seed(self) -> None:
-        self.directory = seed_directory(Directory(self.seed, self._signing_pair))
+        self.directory = seed_directory(Directory(self.seed, self._signing_pair), self._people)
         self.mailbox = Mailbox(self.clock.now)
         self.vault = VaultSecrets(self.clock)
         self.vault_events = VaultEvents(self.vault, self.clock)

@@ -21,6 +21,7 @@ from sandbox.child import Child, ChildError
 from sandbox.event_grid import EventGrid
 from sandbox.hosts import CLONE, HostProcess, HostSettings
 from sandbox.relying_parties import RelyingParties
+from sandbox.seed import PEOPLE
 from sandbox.services import (
     SERVICES,
     open_sockets,
@@ -50,6 +51,7 @@ class Options:
     rate: float = 1.0
     with_host: bool = True
     app: Path = CLONE
+    people: int = PEOPLE
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ async def running_sandbox(
     rate: float = 1.0,
     host: bool = True,
     app: Path | None = None,
+    people: int | None = None,
     log: Path | None = None,
 ) -> AsyncIterator[State]:
     """A whole sandbox in a process of its own, for as long as the context is open.
@@ -137,6 +140,7 @@ async def running_sandbox(
         command += ["--lag", lag] if lag else []
         command += [] if host else ["--no-host"]
         command += ["--app", str(app)] if app else []
+        command += ["--people", str(people)] if people else []
         environment = os.environ | {"PYTHONPATH": str(CLONE)}
         child = await Child.start(
             "The sandbox", command, environment, lambda said: bool(said) and said[-1].startswith(_READY), log=log
@@ -163,7 +167,7 @@ async def _sandbox(options: Options) -> AsyncIterator[_Running]:
         # Without a host nobody is subscribed; whoever starts one of their own may switch it on.
         events: EventSchema = "event_grid" if options.with_host else "none"
         switches = replace(switches, lag=options.lag or switches.lag, vault_events=events)
-        tenant = SandboxTenant(options.seed, urls, options.rate, switches)
+        tenant = SandboxTenant(options.seed, urls, options.rate, switches, options.people)
         tenant.on_reset.append(lambda: empty_storage(azurite.connection))
         tenant.vendors = RelyingParties(tenant, certificate.client_context())
         for runner in await start_services(tenant, sockets, certificate.server_context()):

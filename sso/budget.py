@@ -22,8 +22,7 @@ WRITES, WINDOW = 3000, 150.0  # what Graph takes, and in how many seconds
 PACE = 0.96 * WRITES / WINDOW  # writes a second
 AHEAD = 3.0  # seconds that may be reserved where bulk takes a place
 BURST = 5.0  # seconds that may be reserved where urgent writes go at once
-HOVER = 5.0  # seconds that a run may wait for a place without giving its message back
-LEAD = AHEAD + HOVER / 2  # seconds before its place in the line at which a message comes again: it may come late
+LEAD = AHEAD + 2.0  # seconds before its place in the line at which a message comes again: it may come late
 NONSENSE = 60.0  # seconds: so much is reserved by a clock that is wrong, and by nothing else
 LONGEST_LINE = 6 * 3600.0  # seconds, after which the line begins anew: what stands in it asks again anyway
 

@@ -27,7 +27,9 @@ class PeopleCalls(GraphCalls):
         Three mappings from the text given to its hits: users, groups, and `either` (owners, who may be both).
         """
         user_looks = {text: self._user_looks(text) for text in dict.fromkeys([*users, *either])}
-        group_looks = {text: self._group_looks(text) for text in dict.fromkeys([*groups, *either])}
+        # An object ID is one thing or the other: most are people, and of those no group is asked for.
+        named = [text for text in either if not decode.is_id(text)]
+        group_looks = {text: self._group_looks(text) for text in dict.fromkeys([*groups, *named])}
         # Two questions, because each needs a permission of its own; they travel in one batch.
         found_users, found_groups = await together(
             self._wire.read_together("find users", [info for looks in user_looks.values() for info in looks]),
@@ -36,10 +38,15 @@ class PeopleCalls(GraphCalls):
         of_users, of_groups = iter(found_users), iter(found_groups)
         people = {text: _hits(decode.user, [next(of_users) for _ in looks]) for text, looks in user_looks.items()}
         teams = {text: _hits(decode.group, [next(of_groups) for _ in looks]) for text, looks in group_looks.items()}
+        by_id = {text: self._group_looks(text) for text in either if text not in teams and not people[text]}
+        found_by_id = iter(
+            await self._wire.read_together("find groups", [i for looks in by_id.values() for i in looks])
+        )
+        teams |= {text: _hits(decode.group, [next(found_by_id) for _ in looks]) for text, looks in by_id.items()}
         return (
             {text: people[text] for text in users},
             {text: teams[text] for text in groups},
-            {text: people[text] + teams[text] for text in either},
+            {text: people[text] + teams.get(text, ()) for text in either},
         )
 
     async def principal(self, object_id: ObjectId) -> Principal | None:

@@ -45,7 +45,10 @@ def _side(request: GraphRequest) -> tuple[str, str]:
 async def list_side(request: GraphRequest) -> GraphAnswer:
     """List what is assigned to a resource, or what a principal is assigned to."""
     side, object_id = _side(request)
-    rows = [row for row in request.store.rows("assignments") if row[side] == object_id]
+    if side == "principalId":
+        rows = request.store.assignments_of(object_id)
+    else:
+        rows = [row for row in request.store.rows("assignments") if row[side] == object_id]
     return page(request, rows, "appRoleAssignment", "appRoleAssignments")
 
 
@@ -119,8 +122,8 @@ def _replicated(request: GraphRequest, kind: Kind, object_id: str) -> GraphObjec
 
 
 def _check_room(request: GraphRequest, principal: GraphObject) -> None:
-    held = sum(row["principalId"] == principal["id"] for row in request.store.primary.rows("assignments"))
-    if held >= request.tenant.switches.most_assignments:
+    held = request.store.primary.assignments_of(principal["id"])
+    if len(held) >= request.tenant.switches.most_assignments:
         message = "The number of app role assignments of this principal has reached its limit."
         raise GraphError(403, "Directory_QuotaExceeded", message)
 
@@ -142,7 +145,8 @@ def _check_role(resource: GraphObject, role_id: str, principal_type: str) -> Non
 def _check_new(request: GraphRequest, resource: GraphObject, principal: GraphObject, role_id: str) -> None:
     wanted = (principal["id"], resource["id"], role_id)
     if all(
-        (row["principalId"], row["resourceId"], row["appRoleId"]) != wanted for row in request.store.rows("assignments")
+        (row["principalId"], row["resourceId"], row["appRoleId"]) != wanted
+        for row in request.store.assignments_of(principal["id"])
     ):
         return
     # Which of the two texts comes is not known to depend on anything but, perhaps, the role (graph-contract 3).

@@ -64,6 +64,12 @@ class Store:
         shown = [known.pop(object_id, present) for object_id, present in objects.items()]
         return [found for found in (*shown, *known.values()) if found is not None]
 
+    def assignments_of(self, principal_id: str) -> list[GraphObject]:
+        """Return what `rows` has of one principal's assignments, without a look at all the others'."""
+        if self._replica is None or self._writes or not self._replicas.recent("assignments"):
+            return self._directory.assignments.of(principal_id)
+        return [row for row in self.rows("assignments") if row["principalId"] == principal_id]
+
     def find_by(self, kind: Kind, name: str, value: str) -> GraphObject | None:
         """Return a copy of the one object with this value of an alternate key, or None."""
         wanted = value.casefold()

@@ -42,7 +42,8 @@ class Simulation:
             self.budget = place.budget
             if not place.granted:
                 late = self.late[self.asked % len(self.late)]
-                heappush(coming, (at + place.wait + late, number, writes, first, began, True))
+                pause = max(place.wait, 1.0)  # a queue knows whole seconds
+                heappush(coming, (at + pause + late, number, writes, first, began, True))
                 continue
             self.written.append((at + place.wait, writes))
             if first:
