@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import handlers.health
     import handlers.hr_event
     import handlers.intake
+    import handlers.offboarding
     import handlers.onboarding
     import handlers.operations
     import handlers.rotation
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from clients.tenant import Tenant
     from sso.model import Key
     from sso.operation import Operation
+    from sso.steps import Plan
     from sso.webhooks import Delivery
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -79,7 +81,7 @@ async def onboard(req: func.HttpRequest) -> func.HttpResponse:
 
         if mode(req) == "plan":
             found = await handlers.intake.preview(tenant(), body_of(req, ONBOARDING_LIMIT), now())
-            return reply(handlers.intake.steps_of(found))
+            return reply(steps_of(found))
         return accepted(await handlers.intake.accept(tenant(), body_of(req, ONBOARDING_LIMIT), caller, now()))
 
     return await answer(req, "Gatehouse.Onboard", story)
@@ -154,6 +156,18 @@ async def application(req: func.HttpRequest) -> func.HttpResponse:
         return reply(await handlers.applications.find(tenant(), key_of(req), now()))
 
     return await answer(req, "Gatehouse.Read", story)
+
+
+@app.route("applications/{vendor}/{instance}", methods=["DELETE"])
+async def offboard(req: func.HttpRequest) -> func.HttpResponse:
+    """Take an application out of use, or with `?mode=plan` say what that would do."""
+
+    async def story(caller: Caller) -> func.HttpResponse:
+        if mode(req) == "plan":
+            return reply(steps_of(await handlers.offboarding.preview(tenant(), key_of(req), now())))
+        return accepted(await handlers.offboarding.accept(tenant(), key_of(req), caller, now()))
+
+    return await answer(req, "Gatehouse.Operate", story)
 
 
 @app.route("applications/{vendor}/{instance}/parameters", methods=["PUT"])
@@ -522,6 +536,14 @@ def shown(operation: "Operation") -> Mapping[str, Any]:
             {"what": waiting.what, "whom": waiting.whom, "since": waiting.since.isoformat()} if waiting else None
         ),
         "reasons": [{"field": reason.field, "detail": reason.detail} for reason in operation.reasons],
+    }
+
+
+def steps_of(found: "Plan") -> Mapping[str, Any]:
+    """A plan as the API shows it."""
+    return {
+        "steps": [{"step": s.name, "sentence": s.sentence, "affects": s.affects} for s in found.steps],
+        "notes": list(found.notes),
     }
 
 

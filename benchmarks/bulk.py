@@ -224,9 +224,9 @@ async def _compare(bench: Bench, arguments: argparse.Namespace) -> int:
     resources = [await bench.resource(instance) for instance in applications]
     ours = await bench.measure(lambda: bench.ours(people, applications), BETWEEN)
     ours.wrongs = await bench.wrongs(people, resources)
-    wanted = await bench.resource((await bench.onboard())[0])
-    plain = await bench.measure(lambda: bench.plain(people, [wanted]), BETWEEN)
-    plain.wrongs = await bench.wrongs(people, [wanted])
+    others = [await bench.resource((await bench.onboard())[0]) for _ in applications]
+    plain = await bench.measure(lambda: bench.plain(people, others), BETWEEN)
+    plain.wrongs = await bench.wrongs(people, others)
     _show(alone, ours, plain, arguments)
     held = (
         ours.used >= LEAST_USED

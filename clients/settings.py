@@ -48,6 +48,7 @@ class Settings(BaseModel):
     brake_floor: int = Field(10, alias="GATEHOUSE_BRAKE_FLOOR", ge=0)
     entitlements: str | None = Field(None, alias="GATEHOUSE_ENTITLEMENTS")
     excluded_group: str | None = Field(None, alias="GATEHOUSE_EXCLUDED_GROUP")
+    offboard_days: int = Field(14, alias="GATEHOUSE_OFFBOARD_DAYS", ge=1, le=365)
     wait_scale: float = Field(1.0, alias="GATEHOUSE_WAIT_SCALE", gt=0, le=1000)
     graph_override: str | None = Field(None, alias="GATEHOUSE_GRAPH_URL")
     authority_override: str | None = Field(None, alias="GATEHOUSE_AUTHORITY_URL")

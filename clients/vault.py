@@ -140,6 +140,13 @@ class Vault:
             lambda: self._client.update_secret_properties(version.name, version.version, enabled=False),
         )
 
+    async def enable(self, version: VaultVersion) -> None:
+        """Enable a version again; idempotent."""
+        await self._patiently(
+            "enable the version",
+            lambda: self._client.update_secret_properties(version.name, version.version, enabled=True),
+        )
+
     async def _patiently(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Call, and again for a while where the vault is busy; every call of ours may be made twice."""
         loop = asyncio.get_running_loop()

@@ -5,10 +5,8 @@ POST .../handoffs           the same, for an application that is there: a new ha
 PUT .../parameters          what the vendor supplied; the waiting operation goes on
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from clients.graph.together import together
 from clients.ledger import Changed, new_operation_id
@@ -137,11 +135,3 @@ async def _open(
 ) -> Operation:
     operation = accepted(new_operation_id(now), "onboarding", request, first.steps, now, caller=caller.name)
     return await add_operation(tenant, operation, asked, now)
-
-
-def steps_of(found: Plan) -> Mapping[str, Any]:
-    """A plan as the API shows it."""
-    return {
-        "steps": [{"step": s.name, "sentence": s.sentence, "affects": s.affects} for s in found.steps],
-        "notes": list(found.notes),
-    }

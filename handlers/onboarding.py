@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from clients.graph.together import together
 from clients.ledger import Changed
 from clients.tenant import Held, Tenant, Work
-from sso import permissions
+from sso import offboarding, permissions
 from sso.assignment import OVERDUE
 from sso.budget import cost
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
@@ -24,7 +24,7 @@ from sso.letters import Asked, compose_consent_needed, compose_operation_failed
 from sso.model import OperationId, Principal
 from sso.observed import Observed, learned, remember
 from sso.onboarding import plan
-from sso.operation import REPLICATION_LIMIT, Operation, What, fail, planned, took, wait
+from sso.operation import REPLICATION_LIMIT, Kind, Operation, What, fail, planned, took, wait
 from sso.request import from_json
 from sso.steps import Assign, Plan, Step, at_once
 from vendors.profile import OidcProfile
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 PATIENCE = 20.0  # seconds that one run may wait for replication; more goes through the queue (design 5)
 RUN_LIMIT = timedelta(minutes=5)  # that one run may take; the host's limit is twice that
 BUSY_PAUSE = 15.0  # seconds until a key that another run holds is tried again
+ENDING_BY_ITSELF: frozenset[Kind] = frozenset({"rotation", "offboarding"})  # no acknowledgement ends these
 PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a grant shows late
 
 
@@ -162,6 +163,10 @@ class _Run:
         return await self.tenant.observe(self.request.key, self.profile, self.now, self.request.owner)
 
     def _plan(self, observed: Observed) -> Plan:
+        if self.operation.kind == "offboarding":
+            taken = frozenset(step.step for step in self.operation.steps if step.state == "done")
+            days = self.tenant.deployment.offboard_days
+            return offboarding.plan(self.profile, observed, self.operation.created, days, self.now, taken=taken)
         return plan(
             self.profile,
             self.request,
@@ -192,9 +197,12 @@ class _Run:
         if self.operation.handed_off:
             await self._save(self.operation)
             await self.tenant.settle(self.operation.id, self.now)
-        elif rest.pause and self.operation.kind == "rotation":
+        elif rest.block and rest.block.what == "undone":
+            undone = replace(self.operation, state="done", waiting_for=None)
+            await self._save(replace(undone, reasons=(Reason("tenant", rest.block.detail),)))
+        elif rest.pause and self.operation.kind in ENDING_BY_ITSELF:
             await self._save(wait(self.operation, rest.pause.what, rest.pause.whom, self.now, rest.pause.until))
-        elif rest.block is None and self.operation.kind == "rotation":
+        elif rest.block is None and self.operation.kind in ENDING_BY_ITSELF:
             await self._save(replace(self.operation, state="done", waiting_for=None))
         elif rest.block is None:
             await self._save(replace(self.operation, handed_off=True, not_before=self.now))

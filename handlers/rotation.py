@@ -21,7 +21,7 @@ from clients.tenant import Tenant
 from sso import rollover, rotation, vault_events
 from sso.caller import Caller
 from sso.errors import GatehouseError, Reason, Refused
-from sso.model import Application, Key, ServicePrincipal
+from sso.model import Application, Key, ServicePrincipal, offboarded_since
 from sso.observed import Observed
 from sso.onboarding import credential_of, plan
 from sso.operation import Operation, accepted, planned
@@ -148,6 +148,8 @@ async def _open_if_none(
     tenant: Tenant, key: Key, application: Application, credential: str, now: datetime, *, wake: bool = False
 ) -> bool:
     """Open the rotation of a credential that is due, if it has none; `wake` sends the message of one that it has."""
+    if offboarded_since(application.tags):
+        return False  # it is deleted before anything of it ends, or brought back and found again
     last = await tenant.ledger.newest_of(key, "rotation")
     if last and _succeeds(last) == credential:
         if not last.finished:

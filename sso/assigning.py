@@ -107,6 +107,9 @@ def plan(key: Key, profile: Profile, draft: Draft, facts: Facts) -> AccessPlan:
     if service_principal is None:
         detail = f"There is no onboarded application '{key}'. Onboard it first."
         raise Refused(Reason("instance", detail), status=404)
+    if draft.add and (since := facts.observed.offboarded):
+        detail = f"'{key}' is offboarded since {since:%Y-%m-%d}: nobody can be given access. Onboard it again first."
+        raise Refused(Reason("instance", detail), status=409)
     reasons = [*_check("add", draft.add, facts), *_check("remove", draft.remove, facts)]
     added, removed = _principals(draft.add, facts), _principals(draft.remove, facts)
     if both := added.keys() & removed.keys():

@@ -122,11 +122,12 @@ def _check_tenant(profile: Profile, key: Key, observed: Observed) -> Iterable[Re
             f"{profile.name} can exist once per tenant, because its identifier is a fixed string; {others} is there"
             " already. Use that instance.",
         )
-    if observed.deleted and observed.application is None:
+    if len(observed.deleted) > 1 and observed.application is None:
         yield Reason(
             "tenant",
-            f"An application of '{key}' was deleted within the last 30 days (object ID {', '.join(observed.deleted)})."
-            " Restore it (POST /directory/deletedItems/{id}/restore) or purge it (DELETE of the same), then ask again.",
+            f"{len(observed.deleted)} applications of '{key}' were deleted within the last 30 days (object IDs"
+            f" {', '.join(observed.deleted)}). Restore the one that is meant"
+            " (POST /directory/deletedItems/{id}/restore) or purge the others (DELETE of the same), then ask again.",
         )
     for name in observed.offered_elsewhere:
         yield Reason(
@@ -212,6 +213,7 @@ def accept(draft: Draft, facts: DirectoryFacts) -> Onboarding:
         principals=tuple(unique.values()),
         role=draft.role,
         display_name=draft.display_name,
+        revives=True,
         ticket=draft.ticket,
         requested_by=draft.requested_by,
     )

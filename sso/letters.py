@@ -23,6 +23,7 @@ Folder = Literal[
     "page_locked",
     "page_problem",
     "owner_changed",
+    "offboarded",
     "operation_failed",
     "consent_needed",
     "credential_ending",
@@ -457,6 +458,42 @@ def compose_consent_needed(
             "consent_url": consent_url,
             "reference": operation,
         },
+    )
+
+
+def compose_offboarded(
+    key: Key,
+    vendor: str,
+    *,
+    organisation: Organisation,
+    owner: Principal | None,
+    contact: str | None,
+    deletes: datetime | None,
+    operation: OperationId,
+    asked: Asked,
+) -> Letter:
+    """Tell the vendor, with the owner in copy, or the owner alone, that nobody signs in there any more."""
+    recipient = recipient_of(owner, organisation)
+    return Letter(
+        "offboarded",
+        (contact or recipient.address,),
+        operation,
+        {
+            **application_values(key, vendor, organisation),
+            "why": None if contact else recipient.why,
+            "to_vendor": contact is not None,
+            "facts": (
+                ("Vendor", vendor),
+                ("Instance", key.instance),
+                *((("Deleted on", moment(deletes)),) if deletes else ()),
+                ("Operation", operation),
+                *(() if contact else asked.facts),
+            ),
+            "deletes": moment(deletes) if deletes else None,
+            "reference": operation,
+        },
+        cc=(recipient.address,) if contact else (),
+        reply_to=(recipient.address,) if contact else (),
     )
 
 

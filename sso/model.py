@@ -6,7 +6,7 @@ Every name that Gatehouse writes anywhere is built and read here, so that a key 
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import NewType, NoReturn
 
 from sso.errors import Reason, Refused
@@ -27,6 +27,7 @@ SECRET_NAME = re.compile(
     r"gatehouse-(?P<vendor>[a-z0-9]+(--[a-z0-9]+)*)-(?P<instance>[a-z0-9]+(-[a-z0-9]+)*)-client-secret(-staged)?"
 )
 MANAGED_TAG = "gatehouse"
+OFFBOARDED = f"{MANAGED_TAG}:offboarded:"
 ADOPTED_TAG = "gatehouse:adopted"  # on an application that was made by hand: nothing of it is removed
 # Entra shows an application under Enterprise applications only with this tag; HideApp keeps it out of My Apps
 # (graph-contract: learn.microsoft.com/graph/api/resources/serviceprincipal).
@@ -186,6 +187,22 @@ def parameters_from_tags(tags: tuple[str, ...]) -> dict[str, str]:
     prefix = f"{MANAGED_TAG}:parameter:"
     pairs = (tag.removeprefix(prefix).partition("=") for tag in tags if tag.startswith(prefix))
     return {name: value for name, _, value in pairs}
+
+
+def offboarded_tag(since: date) -> str:
+    """`gatehouse:offboarded:{date}`, while sign-in is switched off and the deletion waits."""
+    return f"{OFFBOARDED}{since:%Y-%m-%d}"
+
+
+def offboarded_since(tags: tuple[str, ...]) -> date | None:
+    """The day since which the tags say that this is offboarded, if they do."""
+    for tag in tags:
+        if tag.startswith(OFFBOARDED):
+            try:
+                return date.fromisoformat(tag.removeprefix(OFFBOARDED))
+            except ValueError:
+                continue
+    return None
 
 
 def foreign_tags(tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from sso.app_management import Policy
 from sso.handoff import Page
@@ -17,6 +17,7 @@ from sso.model import (
     ServicePrincipal,
     Unmanaged,
     VaultVersion,
+    offboarded_since,
 )
 
 
@@ -38,6 +39,7 @@ class Observed:
     own_client_id: str | None = None  # Gatehouse's own application, which is never acted on
     twins: tuple[ObjectId, ...] = ()  # empty applications that a lost instantiate left behind
     deleted: tuple[str, ...] = ()  # object ids of soft-deleted applications of this key
+    deleted_service_principal: ObjectId | None = None  # of an application that is there without one
     owner: Principal | None = None  # whom the application's tag names, before it has one whom the request does
     policy: Policy = field(default_factory=Policy)  # the app management policy that counts for the application
     page: Page | None = None  # the newest hand-off page
@@ -46,6 +48,12 @@ class Observed:
     def acknowledged(self, credential: str | None) -> datetime | None:
         """When somebody said that a credential is installed and tested; None where nobody has."""
         return self.acknowledgements.get(credential) if credential else None
+
+    @property
+    def offboarded(self) -> date | None:
+        """The day since which sign-in is switched off by an offboarding; its tag stands on both objects."""
+        both = (self.service_principal, self.application)
+        return next((since for found in both if found and (since := offboarded_since(found.tags))), None)
 
     @property
     def adoptable(self) -> Application | None:

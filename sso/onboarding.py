@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sso import app_management, freeze, renewal, rollover, rotation, steps
+from sso import app_management, freeze, offboarding, renewal, rollover, rotation, steps
 from sso.assignment import choose_role
 from sso.handoff import (
     Handoff,
@@ -56,6 +56,7 @@ class Deployment:
     operators: str
     allow_plain_secrets: bool = False
     graph_url: str = "https://graph.microsoft.com"
+    offboard_days: int = 14  # from switching sign-in off to the deletion
     freeze: tuple[str, ...] = ()  # windows, as `vendors.windows` reads them
 
 
@@ -74,14 +75,17 @@ def plan(
 
     Of what is `handed_off` already nothing is written again weeks later: only reminders are left.
     """
-    first: tuple[Step, ...] = ()
+    if restoring := tuple(offboarding.restore(profile.name, request, observed)):
+        return Plan(restoring, notes=("What is missing then is planned once they are back.",))
+    first: tuple[Step, ...] = tuple(offboarding.reopen(profile.name, request, observed))
+    observed = offboarding.reopened(observed, first)
     if observed.application is None and observed.adoptable:
         offered = observed.adoptable
         adopt = steps.Adopt(
             sentence=f"Adopt the application '{offered.display_name}', which an administrator offered, by our mark.",
             application=_adopted(offered, request),
         )
-        first, observed = (adopt,), replace(observed, application=adopt.application)
+        first, observed = (*first, adopt), replace(observed, application=adopt.application)
     planner = _Planner(profile, request, observed, deployment, now, operation)
     if handed_off:
         cannot = planner.unsealable()

@@ -18,6 +18,7 @@ from sso.model import (
     ObjectId,
     Principal,
     instance_name,
+    offboarded_since,
     owner_from_tags,
     parameters_from_tags,
 )
@@ -65,6 +66,7 @@ class Onboarding:
     ticket: str | None = None
     requested_by: str | None = None
     hand_off_again: bool = False  # a new hand-off is asked for, though the facts may be the same
+    revives: bool = False  # an offboarded application is brought back: it was asked for by name
     rotation: Rotation | None = None  # the client secret that is to be succeeded
 
 
@@ -86,6 +88,9 @@ def standing(key: Key, application: Application | None) -> Onboarding:
     owner = owner_from_tags(application.tags) if application else None
     if application is None or owner is None:
         raise Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)
+    if since := offboarded_since(application.tags):
+        detail = f"'{key}' is offboarded since {since:%Y-%m-%d}. Its onboarding request brings it back."
+        raise Refused(Reason("instance", detail), status=409)
     return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
 
 

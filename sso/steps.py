@@ -5,7 +5,7 @@ taken read the same. Steps carry what is wanted, never ids of the tenant: whoeve
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Literal
 
 from sso.model import Application, KeyId, ObjectId, Principal, TemplateId, Thumbprint, VaultVersion
@@ -38,6 +38,7 @@ class ServicePrincipalSettings:
     assignment_required: bool | None = None
     notification_addresses: tuple[str, ...] | None = None
     tags: tuple[str, ...] | None = None
+    enabled: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +235,61 @@ class RetireCertificate(Described):
     thumbprint: Thumbprint
 
 
+@dataclass(frozen=True, kw_only=True)
+class DisableSignIn(Described):
+    """Switch sign-in off and tag both objects; what else is under way for the key ends."""
+
+    name: ClassVar = "disable_sign_in"
+    since: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisableVersion(Described):
+    """Disable a version of the client secret in the vault."""
+
+    name: ClassVar = "disable_version"
+    version: VaultVersion
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellOffboarded(Described):
+    """Tell the vendor, or the owner, that access has ended; open pages close."""
+
+    name: ClassVar = "tell_offboarded"
+    deletes: datetime | None  # None: an adopted application, which is not deleted
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteApplication(Described):
+    """Soft-delete the application, and its service principal with it."""
+
+    name: ClassVar = "delete_application"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreApplication(Described):
+    """Bring a soft-deleted application back."""
+
+    name: ClassVar = "restore_application"
+    object_id: ObjectId
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreServicePrincipal(Described):
+    """Bring a soft-deleted service principal back, with its assignments."""
+
+    name: ClassVar = "restore_service_principal"
+    object_id: ObjectId | None  # None: the one of the application that the step before restores
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnableVersion(Described):
+    """Enable a version of the client secret in the vault again."""
+
+    name: ClassVar = "enable_version"
+    version: VaultVersion
+
+
 Step = (
     Instantiate
     | Adopt
@@ -258,6 +314,13 @@ Step = (
     | WarnOfEnd
     | RetireSecret
     | RetireCertificate
+    | DisableSignIn
+    | DisableVersion
+    | TellOffboarded
+    | DeleteApplication
+    | RestoreApplication
+    | RestoreServicePrincipal
+    | EnableVersion
 )
 
 
@@ -284,7 +347,7 @@ def at_once(steps: tuple[Step, ...], *, consents: bool) -> tuple[Step, ...]:
 class Block:
     """Why a plan goes no further: something is missing that another person must supply, or it cannot be done."""
 
-    what: Literal["parameters", "failed"]
+    what: Literal["parameters", "failed", "undone"]
     whom: str
     detail: str
 

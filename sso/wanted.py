@@ -11,10 +11,12 @@ from sso.model import (
     HIDE_TAG,
     INTEGRATED_TAG,
     MANAGED_TAG,
+    OFFBOARDED,
     Application,
     ObjectId,
     ServicePrincipal,
     foreign_tags,
+    offboarded_since,
     owner_from_tags,
     owner_tag,
     parameter_tag,
@@ -58,7 +60,8 @@ class Wanted:
         """Everything that is wanted of the application."""
         key, profile, found = self.request.key, self.profile, self.observed.application
         logout = profile.oidc.front_channel_logout_url if isinstance(profile, OidcProfile) else profile.saml.logout_url
-        kept = (*foreign_tags(found.tags), *([ADOPTED_TAG] if self.adopted else [])) if found else ()
+        adopted = (ADOPTED_TAG,) if self.adopted else ()
+        kept = (*foreign_tags(found.tags), *adopted, *self._offboarded(found.tags)) if found else ()
         parameters = (parameter_tag(name, value) for name, value in self.request.parameters.items())
         return ApplicationSettings(
             display_name=self.display_name,
@@ -100,7 +103,7 @@ class Wanted:
         sign_on_url = self._fill(
             profile.oidc.sign_on_url if isinstance(profile, OidcProfile) else profile.saml.sign_on_url
         )
-        kept = foreign_tags(found.tags) if found else ()
+        kept = (*foreign_tags(found.tags), *self._offboarded(found.tags)) if found else ()
         # One that was adopted is as visible as its administrator made it.
         hidden = {HIDE_TAG} if saml is None and sign_on_url is None and not (self.adopted and found) else set()
         return ServicePrincipalSettings(
@@ -111,7 +114,13 @@ class Wanted:
             assignment_required=profile.people.assignment_required,
             notification_addresses=(self.operators,) if saml else None,
             tags=tuple(sorted({*kept, INTEGRATED_TAG, MANAGED_TAG, self.request.key.tag, *hidden})),
+            # What an offboarding has disabled its onboarding enables; what somebody else has disabled stays so.
+            enabled=True if found and offboarded_since(found.tags) and self.request.revives else None,
         )
+
+    def _offboarded(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        """The tag of an offboarding, which only a request that brings the application back takes away."""
+        return () if self.request.revives else tuple(tag for tag in tags if tag.startswith(OFFBOARDED))
 
     def service_principal_changes(self) -> ServicePrincipalSettings:
         """What of it the service principal lacks; a wish of None leaves a field as it is."""
@@ -128,6 +137,11 @@ class Wanted:
     def differences(self) -> Iterator[str]:
         """What an adopted application has and the profile does not say: listed, never changed."""
         found, principal = self.observed.application, self.observed.service_principal
+        since = self.observed.offboarded
+        if found and since and not self.request.revives:
+            yield f"'{found.display_name}' is offboarded since {since:%Y-%m-%d}: nobody can sign in."
+        elif found and principal and not principal.enabled and not since:
+            yield f"The service principal of '{found.display_name}' is disabled, and by no offboarding of ours."
         if not self.adopted or found is None:
             return
         wanted = self.application()

@@ -218,6 +218,12 @@ class ApplicationCalls(GraphCalls):
         info = self._wire.request(Method.DELETE, builder.url_template, dict(builder.path_parameters))
         await self._wire.send("delete application", info, repeat=True, missing_is_none=True)
 
+    async def restore(self, object_id: ObjectId) -> None:
+        """Bring a soft-deleted object back; an application comes without its service principal (graph-contract 7)."""
+        builder = self._api.directory.deleted_items.by_directory_object_id(object_id).restore
+        info = self._wire.request(Method.POST, builder.url_template, dict(builder.path_parameters))
+        await self._wire.send("restore", info, repeat=False)
+
     async def add_password(
         self, application: Application, display_name: str, ends: datetime
     ) -> tuple[PasswordCredential, Secret]:

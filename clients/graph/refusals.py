@@ -63,7 +63,9 @@ QUOTAS = {
         " Remove some, or assign a group in its place."
     ),
 }
-THROTTLED = 429
+# learn.microsoft.com/graph/api/directory-deleteditems-restore
+RESTORING_ROLE = "Cloud Application Administrator"
+ROLE_MISSING, THROTTLED = 403, 429
 LONG_PAUSE = 10.0  # seconds, where Graph names none
 
 
@@ -94,6 +96,13 @@ def refusal(operation: str, fault: Fault) -> GatehouseError:
         # From instantiate it lies: the application was probably made anyway (graph-contract 3).
         detail = f"The object to '{operation}' on is not in every replica yet."
         return NotReady(detail, retry_after=5.0, unknown=operation == "instantiate")
+    if fault.status == ROLE_MISSING and operation == "restore":
+        return TenantError(
+            f"Graph refused to restore ({fault.code}): that takes a directory role. Assign {RESTORING_ROLE} to"
+            " Gatehouse's identity (Entra ID, Roles and administrators), or restore it by hand (Entra ID, App"
+            " registrations, Deleted applications).",
+            missing=RESTORING_ROLE,
+        )
     if fault.code == QUOTA:
         return TenantError(QUOTAS.get(operation, f"Entra's limit refuses '{operation}': {fault.message}"))
     if fault.status in {401, 403}:

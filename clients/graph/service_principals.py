@@ -57,6 +57,16 @@ class ServicePrincipalCalls(AssignmentCalls):
             tuple(decode.assignment(entry) for entry in entries),
         )
 
+    async def deleted_service_principal(self, client_id: ClientId) -> ObjectId | None:
+        """The soft-deleted service principal of an application."""
+        info = self._get(
+            self._api.directory.deleted_items.graph_service_principal,
+            select=["id"],
+            filter_=f"appId eq '{client_id}'",
+        )
+        found = values_of(await self._wire.send("find deleted", info, repeat=True))
+        return ObjectId(found[0]["id"]) if found else None
+
     async def managed_service_principals(self) -> Mapping[str, ServicePrincipal]:
         """Every service principal that carries our mark, by client ID."""
         info = self._get(
@@ -179,6 +189,7 @@ def service_principal_body(settings: ServicePrincipalSettings) -> JSON:
             None if settings.notification_addresses is None else list(settings.notification_addresses)
         ),
         "tags": None if settings.tags is None else list(settings.tags),
+        "accountEnabled": settings.enabled,
     }
     return {name: value for name, value in body.items() if value is not None}
 

@@ -20,7 +20,7 @@ from clients.mail import Mailer
 from clients.queues import Queues
 from clients.settings import Settings
 from clients.sts import Sts
-from clients.tenant import access, braking, credentials, directory, telling
+from clients.tenant import access, braking, credentials, directory, offboarding, telling
 from clients.tenant.leasing import Held, leased
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
@@ -124,6 +124,18 @@ class Tenant(Parts):
                 return await telling.mail_handoff(self, work, now)
             case steps.MailCode():
                 return await telling.mail_code(self, work, now)
+            case steps.DisableSignIn():
+                return await offboarding.disable_sign_in(self, step, work, now)
+            case steps.DisableVersion():
+                return await offboarding.switch_version(self, step.version, work, on=False)
+            case steps.EnableVersion():
+                return await offboarding.switch_version(self, step.version, work, on=True)
+            case steps.TellOffboarded():
+                return await offboarding.tell(self, step, work, now)
+            case steps.DeleteApplication():
+                return await offboarding.delete_application(self, work)
+            case steps.RestoreApplication() | steps.RestoreServicePrincipal():
+                return await offboarding.restore(self, step.object_id, work, now)
             case _:
                 assert_never(step)
 

@@ -64,6 +64,9 @@ async def observe(parts: Parts, key: Key, profile: Profile, now: datetime, owner
         owner=named if tagged in (None, owner) else answers_for_it,
         policy=in_force(default, own),
     )
+    if service_principal is None and observed.application:
+        gone = await parts.graph.deleted_service_principal(application.client_id)
+        observed = replace(observed, deleted_service_principal=gone)
     observed = await with_presets(parts, observed, profile)
     credential = credential_of(profile, observed, now)
     acknowledgement = await parts.ledger.acknowledgement(key, credential) if credential else None

@@ -80,6 +80,7 @@ class Parts:
             operators=self.settings.operators,
             allow_plain_secrets=self.settings.allow_plain_secrets,
             graph_url=self.settings.graph_url,
+            offboard_days=self.settings.offboard_days,
             freeze=self.settings.freeze,
         )
 

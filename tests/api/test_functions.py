@@ -16,6 +16,7 @@ ROUTES: Mapping[str, tuple[set[str], str]] = {
     "release": ({"POST"}, "operations/{operation}/release"),
     "applications": ({"GET"}, "applications"),
     "application": ({"GET"}, "applications/{vendor}/{instance}"),
+    "offboard": ({"DELETE"}, "applications/{vendor}/{instance}"),
     "parameters": ({"PUT"}, "applications/{vendor}/{instance}/parameters"),
     "handoff": ({"POST"}, "applications/{vendor}/{instance}/handoffs"),
     "assign": ({"POST"}, "applications/{vendor}/{instance}/assignments"),

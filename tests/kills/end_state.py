@@ -78,6 +78,7 @@ class EndState:
             for entry in self.new["applications"]
             for password in entry["passwordCredentials"]
             if str(password["displayName"]).startswith("gatehouse-")
+            and not any(str(tag).startswith("gatehouse:offboarded:") for tag in entry["tags"])
         }
         current = [
             version

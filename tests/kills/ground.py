@@ -152,6 +152,9 @@ def rests(operation: dict[str, Any]) -> bool:
     if operation["state"] in {"done", "failed"}:
         return True
     waiting = operation["waiting_for"] or {}
+    # An offboarding waits for its days; for whatever is shorter it waits for the tenant.
+    if operation["kind"] == "offboarding" and waiting.get("what") == "time":
+        return bool(waiting["whom"] != "the tenant")
     rests_for = waiting.get("what") in RESTING - {None} or waiting.get("whom") == "the overlap"
     return operation["state"] == "waiting" and rests_for
 

@@ -111,13 +111,63 @@ class Assignment(Onboarding):
 
     async def begin(self, ground: Ground) -> Begun:
         """Send the request."""
-        users = [user["userPrincipalName"] for user in (await ground.dump())["users"]]
-        chosen = sorted(name for name in users if name.partition("@")[0] not in _SEEDED)[:PRINCIPALS]
-        body = request(self.vendor, assignments={"users": chosen})
+        body = request(self.vendor, assignments={"users": (await _everybody(ground))[:PRINCIPALS]})
         return await taken(lambda: ground.api("POST", "/onboardings", body))
 
     async def people(self, ground: Ground) -> None:
         """Nobody has to do anything: the vendor was set up before."""
+
+
+class Access(Assignment):
+    """Twenty-five people get access by name and twenty-five lose it, in three batches of one operation."""
+
+    async def prepare(self, ground: Ground) -> None:
+        """Bring the tenant to where the story begins: with the access that is going to be lost."""
+        await super().prepare(ground)
+        await self._change(ground, {"add": (await _everybody(ground))[:25]})
+        await ground.come_to_rest(sweep=False)
+        await ground.new_host()
+
+    async def begin(self, ground: Ground) -> Begun:
+        """Send the request."""
+        people = await _everybody(ground)
+        body = {"remove": people[:25], "add": people[25:50], "ticket": "IT-25"}
+        return await taken(lambda: self._change(ground, body))
+
+    async def proof(self, ground: Ground) -> None:
+        """Who got access signs in, and who lost it does not."""
+        await super().proof(ground)
+        people = [name.partition("@")[0] for name in await _everybody(ground)]
+        given, taken = await ground.sign_in(self.vendor, people[49]), await ground.sign_in(self.vendor, people[0])
+        assert given["signed_in"], given["reason"]
+        assert not taken["signed_in"]
+
+    async def _change(self, ground: Ground, body: object) -> Reply:
+        return await ground.api("POST", f"/applications/{self.vendor}/default/assignments", body)
+
+
+class Offboarding(Onboarding):
+    """An application is taken out of use; its deletion is two weeks away."""
+
+    async def prepare(self, ground: Ground) -> None:
+        """Bring the tenant to where the story begins."""
+        await ground.api("POST", "/onboardings", request(self.vendor))
+        await ground.come_to_rest(sweep=False)
+        await Onboarding.people(self, ground)
+        await ground.new_host()
+
+    async def begin(self, ground: Ground) -> Begun:
+        """Send the request."""
+        return await taken(lambda: ground.api("DELETE", f"/applications/{self.vendor}/default"))
+
+    async def people(self, ground: Ground) -> None:
+        """Nobody has to do anything."""
+
+    async def proof(self, ground: Ground) -> None:
+        """Nobody signs in."""
+        outside = await ground.sign_in(self.vendor)
+        assert not outside["signed_in"]
+        assert "AADSTS7000112" in outside["reason"]
 
 
 class Collection(Story):
@@ -157,6 +207,13 @@ class Collection(Story):
         await self.people(ground)
 
 
+async def _everybody(ground: Ground) -> list[str]:
+    """Names of people who can sign in and stand in no story yet, in one order."""
+    users = [user for user in (await ground.dump())["users"] if user["accountEnabled"] and user["userType"] == "Member"]
+    names = (str(user["userPrincipalName"]) for user in users)
+    return sorted(name for name in names if name.partition("@")[0] not in _SEEDED)
+
+
 _SEEDED = {"b.simon", "app-owner", "helpdesk", "gatehouse"}
 
 STORIES: tuple[Story, ...] = (
@@ -165,6 +222,8 @@ STORIES: tuple[Story, ...] = (
     Onboarding("gallery, SAML", "clicktime"),
     Adoption("adoption", "hellotracks"),
     Assignment("assignment of 45", "hellotracks"),
+    Access("access given and taken", "hellotracks"),
+    Offboarding("offboarding", "smarttrace"),
     Collection("collection of a hand-off", "smarttrace"),
 )
 

@@ -31,6 +31,7 @@ from sso.model import (
     TokenSigningCertificate,
     VaultVersion,
     key_of,
+    offboarded_tag,
     owner_from_tags,
 )
 from sso.observed import Observed
@@ -101,6 +102,7 @@ class Paper:
         self.profile = profile
         self.wanted = wanted
         self.observed = observed or nothing(profile, wanted.key)
+        self.deleted = self.observed  # what a deletion has put aside
         # What is made later has a greater number, beside what an earlier paper made too.
         self._numbers = count(1000 * len(self.observed.versions))
 
@@ -118,7 +120,7 @@ class Paper:
             yield rest[0]
         raise AssertionError(f"the plan never ends: {[step.name for step in self.planned()]}")
 
-    def take(self, step: Step) -> Observed:  # noqa: C901, PLR0912  # one case for each step
+    def take(self, step: Step) -> Observed:  # noqa: C901, PLR0912, PLR0915  # one case for each step
         """What is there after one step."""
         observed = self.observed
         match step:
@@ -191,6 +193,28 @@ class Paper:
             case steps.WarnOfEnd():
                 assert observed.page is not None, "the page is there when its owner is warned"
                 return replace(observed, page=replace(observed.page, warned=NOW))
+            case steps.EnableVersion() | steps.DisableVersion():
+                on = isinstance(step, steps.EnableVersion)
+                versions = tuple(replace(v, enabled=on) if v == step.version else v for v in observed.versions)
+                return replace(observed, versions=versions)
+            case steps.DisableSignIn():
+                tag = offboarded_tag(step.since)
+                application = replace(self._application, tags=(*self._application.tags, tag))
+                found = self._service_principal
+                disabled = replace(found, enabled=False, tags=(*found.tags, tag))
+                return replace(observed, application=application, service_principal=disabled)
+            case steps.TellOffboarded():
+                return observed
+            case steps.DeleteApplication():
+                self.deleted = observed
+                gone = (str(self._application.object_id),)
+                return replace(observed, application=None, service_principal=None, assignments=(), deleted=gone)
+            case steps.RestoreApplication():
+                lost = ObjectId("service principal")
+                back = replace(self.deleted, deleted=(), service_principal=None, deleted_service_principal=lost)
+                return replace(back, assignments=())
+            case steps.RestoreServicePrincipal():
+                return replace(self.deleted, deleted=())
             case _:
                 assert_never(step)
 

@@ -43,7 +43,7 @@ CASES: Mapping[str, Case] = {
     "another instance of a vendor that may exist often": Case(
         "smarttrace", found={"siblings": (key_of("smarttrace", "emea"),)}
     ),
-    "deleted within thirty days": Case("smarttrace", "tenant", "Restore", found={"deleted": ("deleted-id",)}),
+    "deleted twice within thirty days": Case("smarttrace", "tenant", "Restore", found={"deleted": ("one", "another")}),
     "no gallery entry of the name": Case("smarttrace", "vendor", "0 entries", found={"templates": ()}),
     "two gallery entries of the name": Case(
         "smarttrace", "vendor", "2 entries", found={"templates": (SALES, replace(SALES, id=TemplateId("another")))}

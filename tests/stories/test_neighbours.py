@@ -93,18 +93,18 @@ async def test_identifier_held_by_a_stranger_refuses_the_onboarding(world: World
 
 
 @pytest.mark.parametrize("vendor", ["clicktime", "hellotracks", "smarttrace"])
-async def test_deleted_application_of_the_key_refuses_with_the_way_out(world: World, vendor: str) -> None:
-    """After its application was deleted a request is refused before any write, with how to restore or purge it."""
+async def test_deleted_application_of_the_key_is_restored(world: World, vendor: str) -> None:
+    """After its application was deleted by hand, the same request restores it, whole and the only one."""
     await world.onboard(vendor)
-    deleted = await delete_application(world, vendor)
-    before = await world.last_call()
-    reply = await world.api("POST", "/onboardings", request(vendor))
-    assert reply.status == 400
-    (reason,) = reply.body["reasons"]
-    assert deleted in reason["detail"]
-    assert "Restore" in reason["detail"]
-    assert "purge" in reason["detail"]
-    assert await world.writes(before) == []
+    await world.collect(vendor)
+    before = await world.application(vendor)
+    await delete_application(world, vendor)
+    plan = await world.plan(vendor)
+    assert [step["step"] for step in plan["steps"]] == ["restore_application", "restore_service_principal"]
+    done = await world.onboard(vendor)
+    assert [step["step"] for step in done["steps"]] == ["restore_application", "restore_service_principal"]
+    assert (await world.application(vendor))["id"] == before["id"]
+    assert (await world.sign_in(vendor))["signed_in"]
 
 
 @pytest.mark.parametrize("vendor", ["clicktime", "hellotracks"])
