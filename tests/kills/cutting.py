@@ -102,10 +102,10 @@ async def _die_at(run: "Run", cuts: Sequence[Cut], result: Result) -> int:
     for place, moment in enumerate(cuts):
         await ground.faults([moment.plan])
         going_on = asyncio.create_task(_go_on(run, first=place == 0))
+        held: dict[str, Any] | None = None
         try:
             held = await _reach(run, moment, going_on)
             result.faults.append(f"held {moment.when} {held['service']} {held['method']} {held['path']}")
-            mails += unrecorded_mails(await ground.calls(run.since), held, moment)
         except NotReached:
             if place == 0:
                 raise
@@ -113,6 +113,8 @@ async def _die_at(run: "Run", cuts: Sequence[Cut], result: Result) -> int:
         finally:
             run.unanswered |= place == 0 and not going_on.done() and not story.ends_with_people
             await ground.kill()
+            if held:  # what the host did beside this call until now was cut with it
+                mails += unrecorded_mails(await ground.calls(run.since), held, moment)
             going_on.cancel()
             await asyncio.gather(going_on, return_exceptions=True)
             await ground.new_host()
