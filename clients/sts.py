@@ -62,7 +62,7 @@ class Sts:
         except (requests.RequestException, ValueError) as error:
             # Without the cause: its text may quote the form.
             msg = f"The token service did not answer the proof of a secret ({type(error).__name__})."
-            raise NotReady(msg, retry_after=5) from None
+            raise NotReady(msg, retry_after=5, waiting_for="throttling") from None
         if not isinstance(body, dict):
             msg = "The token service answered the proof of a secret with something other than a JSON object."
             raise NotReady(msg, retry_after=5)

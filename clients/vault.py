@@ -192,7 +192,8 @@ async def _explained(what: str) -> AsyncIterator[None]:
         raise _refusal(what, error) from None
     except AzureError as error:
         msg = f"The vault did not answer when asked to {what} ({type(error).__name__})."
-        raise NotReady(msg, retry_after=2) from None
+        # Not replication, which is given up after half an hour: a vault that is away may come back later than that.
+        raise NotReady(msg, retry_after=2, waiting_for="throttling") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # The SDK stumbled over an answer, and its text quotes what it stumbled over.
         msg = f"The vault answered oddly when asked to {what} ({type(error).__name__}); look at the service's health."
