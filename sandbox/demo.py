@@ -1,8 +1,8 @@
 """The demo: the five vendors through the app's HTTP API, a person signed in to each, and what was seen of it.
 
     start the sandbox -> for each vendor: request -> hand-off collected and acknowledged -> one in, one refused
-                      -> one request again, which changes nothing -> one client secret renewed without an outage
-                      -> the table
+                      -> one request again, which changes nothing -> one secret and one certificate renewed
+                      -> somebody joins, moves and leaves -> the table
 
 It believes nothing but answers: what did not happen is said in a sentence, and then the exit code is 1.
 """
@@ -12,15 +12,17 @@ import asyncio
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 
 from sandbox.azurite.installation import InstallationError, cache_folder, installed_azurite
 from sandbox.child import ChildError
 from sandbox.demo_display import Display, Line
+from sandbox.demo_people import People
+from sandbox.demo_wire import LOOK, Missing, Wire, eventually
 from sandbox.up import State, running_sandbox
 
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
@@ -41,16 +43,7 @@ UNASSIGNED = "helpdesk@contoso.com"
 REPEATED = "smarttrace"
 ROLLED = "thoropass"
 WITHIN = 120.0  # seconds for one operation; in the calm sandbox it takes one
-LOOK = 0.1  # seconds between two looks at what takes a while
-SETTLE = 20.0  # seconds for what must show after the app is through
-PATIENCE = 20  # times that one call is repeated when it is answered 503 and asked to come back
 CHECKS = 4  # collected, acknowledged, signed in, refused
-READS = {"GET", "HEAD"}
-_Found = TypeVar("_Found")
-
-
-class Missing(Exception):
-    """Something that the demo shows did not happen; the sentence says what."""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -109,7 +102,7 @@ async def show(state: State, display: Display) -> list[str]:
     problems: list[str] = []
     lines: list[Line] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        wire = _Wire(session, state)
+        wire = Wire(session, state)
         with display.bars(list(REQUESTS)):
             for vendor in REQUESTS:
                 line = Line(vendor)
@@ -118,6 +111,7 @@ async def show(state: State, display: Display) -> list[str]:
             problems += await _guarded(REPEATED, _repeat(wire, display), display)
             problems += await _guarded(REPEATED, _Vendor(wire, display, REPEATED, Line(REPEATED)).rotates(), display)
             problems += await _guarded(ROLLED, _Vendor(wire, display, ROLLED, Line(ROLLED)).rolls_over(), display)
+            problems += await _guarded("people", People(wire, display).come_and_go(), display)
         display.table(lines, f"Each operation: {state.host}/api/operations/{{operation}}")
     return problems
 
@@ -135,55 +129,11 @@ async def _guarded(vendor: str, story: Awaitable[None], display: Display) -> lis
     return []
 
 
-class _Wire:
-    """The app's API and the sandbox's control plane, over HTTP."""
-
-    def __init__(self, session: aiohttp.ClientSession, state: State) -> None:
-        self._session = session
-        self.state = state
-
-    async def api(self, method: str, path: str, body: object = None) -> Any:
-        """Call the app; raises `Missing` with the reasons of its problem document."""
-        return await self._call(method, f"{self.state.host}/api{path}", body)
-
-    async def control(self, method: str, path: str, body: object = None) -> Any:
-        """Call the control plane."""
-        return await self._call(method, f"{self.state.control}{path}", body)
-
-    async def _call(self, method: str, url: str, body: object) -> Any:
-        for _ in range(PATIENCE):
-            async with self._session.request(method, url, json=body) as response:
-                if response.ok:
-                    return await response.json(content_type=None)
-                text = await response.text()
-                if "json" in response.content_type:
-                    reasons = (await response.json(content_type=None)).get("reasons", [])
-                    text = " ".join(reason["detail"] for reason in reasons) or text
-                problem = f"{method} {url} was answered {response.status}: {text[:500]}"
-                if response.status != 503:
-                    break
-                pause = float(response.headers.get("Retry-After", "1"))
-            await asyncio.sleep(pause)
-        raise Missing(problem)
-
-    async def writes(self, since: int) -> list[str]:
-        """What was written to Graph and the vault after a sequence number."""
-        return [
-            f"{call['service']} {call['operation']}"
-            for call in await self.control("GET", f"/calls?since={since}")
-            if call["service"] in {"graph", "vault"} and call["method"] not in READS and call["operation"] != "batch"
-        ]
-
-    async def last_call(self) -> int:
-        """The sequence number of the newest call."""
-        return max((call["seq"] for call in await self.control("GET", "/calls")), default=0)
-
-
 @dataclass
 class _Vendor:
     """One vendor's way from the request to a signed-in person."""
 
-    wire: _Wire
+    wire: Wire
     display: Display
     slug: str
     line: Line
@@ -234,7 +184,7 @@ class _Vendor:
             asked.append(await self.wire.control("POST", "/collect", who))
             return bool(asked[-1]["acknowledged"])
 
-        if not await _eventually(confirmed):
+        if not await eventually(confirmed):
             raise Missing(f"the new certificate was not acknowledged: {asked[-1]['reason']}")
         self.display.step("", "activated", f"{name} pressed 'Activate now', read the metadata again and confirmed.")
         await self._signs_in("", "with the new certificate.")
@@ -249,7 +199,7 @@ class _Vendor:
             mails = [mail for mail in await self.wire.control("GET", "/mailbox") if _concerns(mail, about["name"])]
             return mails if len(mails) > 1 else None
 
-        told = [mail for mail in await _eventually(delivered) or [] if _holds_page(mail)]
+        told = [mail for mail in await eventually(delivered) or [] if _holds_page(mail)]
         if len(told) != 1:
             raise Missing(f"one mail with the hand-off was expected, {len(told)} were sent.")
         self.line.handed_over = f"{', '.join(about['handoff']['deliver'].values())} to {', '.join(told[0]['to'])}"
@@ -275,7 +225,7 @@ class _Vendor:
             reasons.append(person["reason"])
             return bool(person["signed_in"])
 
-        if not await _eventually(inside):
+        if not await eventually(inside):
             raise Missing(f"{ASSIGNED} could not sign in: {reasons[-1]}")
         self.line.signed_in = ASSIGNED.partition("@")[0]
         self.display.step(self.slug if row is None else row, "signed in", f"{ASSIGNED}, {how}")
@@ -296,7 +246,7 @@ class _Vendor:
         return await self.wire.control("POST", "/sign-in", who)
 
 
-async def _follow(wire: _Wire, display: Display, slug: str, operation: str, *, checks: int = 0) -> Mapping[str, Any]:
+async def _follow(wire: Wire, display: Display, slug: str, operation: str, *, checks: int = 0) -> Mapping[str, Any]:
     """Print each step when it is done, until the operation rests; raises `Missing` where it fails or hangs."""
     printed = 0
     async with asyncio.timeout(WITHIN):
@@ -314,7 +264,7 @@ async def _follow(wire: _Wire, display: Display, slug: str, operation: str, *, c
             await asyncio.sleep(LOOK)
 
 
-async def _repeat(wire: _Wire, display: Display) -> None:
+async def _repeat(wire: Wire, display: Display) -> None:
     """Send one request again; raises `Missing` where that plans, writes or mails anything."""
     display.begin("", f"The same request for {(await wire.api('GET', f'/vendors/{REPEATED}'))['name']} again")
     body = {"vendor": REPEATED, **COMMON, **REQUESTS[REPEATED]}
@@ -331,16 +281,6 @@ async def _repeat(wire: _Wire, display: Display) -> None:
     if more := len(await wire.control("GET", "/mailbox")) - mails:
         raise Missing(f"the repeated request sent {more} mails.")
     display.step("", "mailed", "Nothing.")
-
-
-async def _eventually(look: Callable[[], Awaitable[_Found]]) -> _Found:
-    """What a look finds, repeated for a while until it finds something: replicas lag and mails travel."""
-    give_up = time.monotonic() + SETTLE
-    while True:
-        found = await look()
-        if found or time.monotonic() > give_up:
-            return found
-        await asyncio.sleep(LOOK)
 
 
 def _concerns(mail: Mapping[str, Any], name: str) -> bool:
