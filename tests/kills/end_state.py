@@ -8,7 +8,8 @@ from typing import Any
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[0-9:.]+(?:Z|\+00:00)")
-REFERENCE = re.compile(r"\[(GH-\w{8})\]")
+# Of a hand-off, or of the operation that a mail is about: drawn anew in each run.
+REFERENCE = re.compile(r"\[(GH-\w{8}|\d{13}-[0-9a-f]{8})\]")
 DRAWN = {
     "hint", "key", "customKeyIdentifier", "preferredTokenSigningKeyThumbprint", "version", "staged-version", "exp",
     "created", "updated", "nbf", "id",

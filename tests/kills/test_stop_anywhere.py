@@ -15,7 +15,7 @@ from tests.kills.rotations import ROTATIONS, Rotation
 from tests.kills.stories import STORIES, Story
 
 PAIRS = 4
-LESS = 30  # one of so many of the rotations' cases, beside one of each kind
+LESS = 60  # one of so many of the rotations' cases, beside one of each kind
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])

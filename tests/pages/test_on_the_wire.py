@@ -202,7 +202,7 @@ async def test_a_report_reaches_the_owner_as_text(desk: Desk, handoff: Handoff) 
 FORMS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "no button": {"data": {"code": "22222-22222"}},
-    "an unknown button": {"data": {"action": "activate", "code": "22222-22222"}},
+    "an unknown button": {"data": {"action": "shred", "code": "22222-22222"}},
     "JSON": {"body": {"action": "collect", "code": "22222-22222"}},
     "no UTF-8": {"data": b"action=\xff\xfe&code=%ff%00"},
     "a megabyte": {"data": {"action": "collect", "code": "A" * 1_000_000}},

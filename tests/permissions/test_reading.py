@@ -32,10 +32,13 @@ async def test_a_request_is_refused_with_the_permission(blind: Hostless, permiss
     assert await blind.left() == {}
 
 
-@pytest.mark.parametrize("permission", [permissions.USERS, permissions.GROUPS])
-async def test_a_run_that_cannot_look_up_waits(blind: Hostless, permission: str) -> None:
+@pytest.mark.parametrize(
+    ("permission", "owner"),
+    [(permissions.USERS, "app-owner@contoso.com"), (permissions.GROUPS, "identity-team@contoso.com")],
+)
+async def test_a_run_that_cannot_look_up_waits(blind: Hostless, permission: str, owner: str) -> None:
     """Where the permission goes between request and run, the run waits for it before its first write."""
-    accepted = await blind.accept("hellotracks")
+    accepted = await blind.accept("hellotracks", owner=owner)
     await blind.close()
     await blind.world.control("PUT", "/permissions", [name for name in DEFAULT_PERMISSIONS if name != permission])
     before = await blind.world.last_call()
