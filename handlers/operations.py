@@ -62,11 +62,11 @@ async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
         changed=now,
         steps=replayed(operation),
     )
-    await _reopen_batches(tenant, operation.id, now)
     try:
         operation = await tenant.ledger.replace_operation(again)
     except Changed:
         raise Refused(Reason("operation", "The operation has just changed; look at it again."), status=409) from None
+    await _reopen_batches(tenant, operation.id, now)
     await tenant.queues.send(operation.queue, operation.id)
     if operation.kind != "assignment":  # whose own message sends those of its batches
         await tenant.send_batches(operation.id, now)
