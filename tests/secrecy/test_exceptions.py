@@ -100,7 +100,7 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 
 async def stage(service: Service) -> None:
     """Write a secret into the vault."""
-    vault = Vault(service.url, Identity())
+    vault = Vault(service.url, Identity(), wait_scale=0.01)
     try:
         await vault.stage(KEY, Secret(SECRET), key_id=KeyId("1"), client_id=CLIENT_ID)
     finally:
@@ -109,7 +109,7 @@ async def stage(service: Service) -> None:
 
 async def read(service: Service) -> None:
     """Read a secret from the vault."""
-    vault = Vault(service.url, Identity())
+    vault = Vault(service.url, Identity(), wait_scale=0.01)
     try:
         await vault.read_secret(KEY, KeyId("1"))
     finally:
