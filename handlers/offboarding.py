@@ -13,10 +13,10 @@ from clients.tenant.accepting import Asked, add_operation, find_repeated
 from sso import offboarding
 from sso.caller import Caller
 from sso.errors import Reason, Refused
-from sso.model import Key, owner_from_tags, parameters_from_tags
+from sso.model import Key
 from sso.observed import Observed
 from sso.operation import Operation, accepted
-from sso.request import Onboarding
+from sso.request import Onboarding, recorded
 from sso.steps import Plan
 
 
@@ -51,11 +51,10 @@ async def accept(tenant: Tenant, key: Key, caller: Caller, now: datetime) -> Ope
 
 def _request(key: Key, observed: Observed) -> Onboarding:
     """What is taken out of use, as its tags say; raises `Refused` (404)."""
-    application = observed.application
-    owner = owner_from_tags(application.tags) if application else None
-    if application is None and observed.deleted:
+    if observed.application is None and observed.deleted:
         detail = f"'{key}' is deleted already. Within 30 days its onboarding request restores it."
         raise Refused(Reason("instance", detail), status=404)
-    if application is None or owner is None:
+    request = recorded(key, observed.application)
+    if request is None:
         raise Refused(Reason("instance", f"There is no onboarded application '{key}'."), status=404)
-    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
+    return request

@@ -75,7 +75,9 @@ async def _compromise(tenant: Tenant, operation: Operation, now: datetime) -> Op
     request = from_json(operation.request)
     if request.rotation:
         request = replace(request, rotation=replace(request.rotation, reason="compromised"))
-    going_on = replace(operation, request=to_json(request), state="accepted", not_before=now, changed=now)
+    going_on = replace(
+        operation, request=to_json(request), state="accepted", waiting_for=None, not_before=now, changed=now
+    )
     try:
         written = await tenant.ledger.replace_operation(going_on)
     except Changed:

@@ -7,9 +7,10 @@ waiting must never be what cuts a sign-in.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sso import steps
+from sso.rotation import WARN_BEFORE
 from sso.steps import Pause, Step
 
 # What finishes something begun, and warnings.
@@ -24,7 +25,7 @@ FINISHES = (
 # Held up whatever ends: where a successor is in use already, the end of the old one disturbs nobody.
 REMOVES = (steps.RetireSecret, steps.RetireCertificate)
 # What a vendor needs after a freeze, and owner and operators before an end: as long as the warning of it.
-NOTICE = timedelta(days=14)
+NOTICE = WARN_BEFORE
 
 
 def hold_up(

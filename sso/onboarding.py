@@ -313,7 +313,7 @@ class _Planner:
     @cached_property
     def rolling(self) -> rollover.Rollover | None:
         """The signing certificate that is to be succeeded, and how far that has come; None where none is."""
-        asked, found, page = self.request.rotation, self.service_principal, self._live_page()
+        asked, found, page = self.request.rotation, self.service_principal, self._live_page
         if asked is None or found is None or isinstance(self.profile, OidcProfile):
             return None
         policy, key = self.profile.saml.certificate, self.request.key
@@ -363,7 +363,7 @@ class _Planner:
             )
 
     def _tell(self) -> Iterator[Step]:
-        page = self._live_page()
+        page = self._live_page
         contact = self.profile.handoff.contact or "the owner"
         if page is None or page.link_mailed is None:
             sealed = ", the secret encrypted to its certificate" if self.profile.handoff.smime else ""
@@ -379,7 +379,7 @@ class _Planner:
         problem = unsealable(self.profile, self.now)
         if problem is None:
             return None
-        page, succession = self._live_page(), self.succession()
+        page, succession = self._live_page, self.succession
         told = page is not None and page.link_mailed is not None
         renews = rotation.next_step(self._secret_facts()) in {rotation.SecretStep.MINT, rotation.SecretStep.PROMOTE}
         reminds = succession and rotation.after_handoff(succession) is rotation.SuccessionStep.REMIND
@@ -387,9 +387,10 @@ class _Planner:
 
     # Succession
 
+    @cached_property
     def succession(self) -> rotation.Succession | None:
         """What was handed over, beside what it succeeds; None until that has happened."""
-        page, asked = self._live_page(), self.request.rotation
+        page, asked = self._live_page, self.request.rotation
         if page is None or page.link_mailed is None or self.rolling:
             return None
         mine = page.operation == self.operation
@@ -422,9 +423,8 @@ class _Planner:
 
     def succeed(self) -> Iterator[Step]:
         """What follows the hand-off: reminders, a warning, the end of what was succeeded."""
-        succession = self.succession()
-        if succession:
-            yield from renewal.succeed(succession, self.profile)
+        if self.succession:
+            yield from renewal.succeed(self.succession, self.profile)
 
     def freeze_over(self) -> datetime | None:
         """When the freeze is over that holds up what is asked for; None where none does."""
@@ -444,9 +444,9 @@ class _Planner:
         """What is waited for once the plan is empty; None where it is nothing."""
         if self.rolling:
             return renewal.rollover_pause(self.rolling, self.profile)
-        succession = self.succession()
-        return renewal.succession_pause(succession, self.profile) if succession else None
+        return renewal.succession_pause(self.succession, self.profile) if self.succession else None
 
+    @cached_property
     def _live_page(self) -> Page | None:
         """The page that tells what is to be told, if it still can be used or has been."""
         page, told = self.observed.page, handoff(self.profile, self.request, self.observed, self.deployment, self.now)

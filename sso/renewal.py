@@ -56,7 +56,7 @@ def roll_over(state: rollover.Rollover, profile: SamlProfile, key: Key, life: ti
 
 def rollover_pause(state: rollover.Rollover, profile: Profile) -> Pause | None:
     """What a rollover waits for; None where there is something to do, or nothing left."""
-    until = rollover.wake(state, rotation.LOOK_AGAIN)
+    until = rollover.wake(state)
     match rollover.next_rollover_step(state):
         case rollover.RolloverStep.WAIT_VENDOR:
             return Pause("acknowledgement", _whom(profile), until)

@@ -83,15 +83,23 @@ def from_json(kept: Mapping[str, Any]) -> Onboarding:
     return _ONBOARDING.validate_python(kept)
 
 
-def standing(key: Key, application: Application | None) -> Onboarding:
-    """What an application's own tags say was asked for; raises `Refused` (404) where there is none."""
+def recorded(key: Key, application: Application | None) -> Onboarding | None:
+    """What an application's own tags say was asked for; None where there is none."""
     owner = owner_from_tags(application.tags) if application else None
     if application is None or owner is None:
+        return None
+    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
+
+
+def standing(key: Key, application: Application | None) -> Onboarding:
+    """What was asked for of an application in use; raises `Refused` where there is none (404) or not any more (409)."""
+    request = recorded(key, application)
+    if application is None or request is None:
         raise Refused(Reason("instance", f"There is no onboarded application '{key}'. Onboard it first."), status=404)
     if since := offboarded_since(application.tags):
         detail = f"'{key}' is offboarded since {since:%Y-%m-%d}. Its onboarding request brings it back."
         raise Refused(Reason("instance", detail), status=409)
-    return Onboarding(key=key, parameters=parameters_from_tags(application.tags), owner=owner)
+    return request
 
 
 class Reader:

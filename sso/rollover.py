@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from sso.model import Key, ServicePrincipal, Thumbprint, TokenSigningCertificate
+from sso.rotation import LOOK_AGAIN, WARN_BEFORE
 from vendors.profile import RolloverMode, SamlProfile
-
-WARN_BEFORE = timedelta(days=14)  # of the old certificate's end, while its successor does not sign
 
 
 class CertificateStep(Enum):
@@ -218,11 +217,11 @@ def next_rollover_step(rollover: Rollover) -> RolloverStep:
     return next(step for _, holds, step in ROLLOVER_TABLE if holds(rollover))
 
 
-def wake(rollover: Rollover, look_again: timedelta) -> datetime:
+def wake(rollover: Rollover) -> datetime:
     """When a rollover that waits has something to do again."""
     if rollover.signs and rollover.over:
         return rollover.over
-    moments = [rollover.remind_at or rollover.now + look_again]
+    moments = [rollover.remind_at or rollover.now + LOOK_AGAIN]
     if rollover.needs_nobody and rollover.polled:
         moments = [rollover.polled]
     if rollover.old and not rollover.signs and not rollover.warned:

@@ -169,7 +169,7 @@ class SuccessionStep(Enum):
 
 
 LOOK_AGAIN = timedelta(days=1)  # at what another operation reminds of
-WARN_BEFORE = timedelta(days=14)  # of the old secret's natural end, while its successor is not acknowledged
+WARN_BEFORE = timedelta(days=14)  # of the old credential's natural end, while its successor is not in use
 
 SUCCESSION_TABLE: tuple[tuple[str, Callable[[Succession], bool], SuccessionStep], ...] = (
     (

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -70,16 +71,19 @@ async def mail_both(
     page = await _open(parts, work, page, now)
     noting = asyncio.Lock()
 
-    async def tell(letter: Letter, *, link: bool) -> None:
+    async def tell(letter: Letter, stamped: Callable[[Page], Page]) -> None:
         nonlocal page
         await parts.mail(letter)
         async with noting:
-            page = await _stamp(parts, page, now, link=link)
+            page = await _stamp(parts, page, stamped)
 
     link, by_code = await together(
         _link_letter(parts, work, told, page, token), _code_letter(parts, work, told, page, code)
     )
-    sent = await attempted(tell(link, link=True), tell(by_code, link=False))
+    sent = await attempted(
+        tell(link, lambda found: replace(found, link_mailed=now)),
+        tell(by_code, lambda found: replace(found, code_mailed=now)),
+    )
     observed = replace(work.observed, page=page)
     return sent[0] or observed, sent[1] or observed
 
@@ -123,7 +127,7 @@ async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token:
     """Open the page of a link, mail the link, and note that the mail was taken."""
     page = await _open(parts, work, page, now)
     await parts.mail(await _link_letter(parts, work, told, page, token))
-    return replace(work.observed, page=await _stamp(parts, page, now, link=True))
+    return replace(work.observed, page=await _stamp(parts, page, lambda found: replace(found, link_mailed=now)))
 
 
 async def _link_letter(parts: Parts, work: Work, told: Handoff, page: Page, token: str) -> Letter:
@@ -162,7 +166,7 @@ async def mail_code(parts: Parts, work: Work, now: datetime) -> Observed:
     code = code_from(secrets.token_bytes(16))
     page = await parts.ledger.replace_page(await _with_code(page, code, now))
     await parts.mail(await _code_letter(parts, work, _told(parts, work, now), page, code))
-    return replace(work.observed, page=await _stamp(parts, page, now, link=False))
+    return replace(work.observed, page=await _stamp(parts, page, lambda found: replace(found, code_mailed=now)))
 
 
 async def _with_code(page: Page, code: str, now: datetime) -> Page:
@@ -196,14 +200,9 @@ async def warn_of_end(parts: Parts, step: steps.WarnOfEnd, work: Work, now: date
     letter = compose_credential_ending(told, what, organisation=parts.organisation, owner=owner, ends=step.ends)
     await parts.mail(letter)
     page = work.observed.page
-    for _ in range(RACES):
-        if page is None:
-            break
-        try:
-            return replace(work.observed, page=await parts.ledger.replace_page(replace(page, warned=now)))
-        except Changed:
-            page = await parts.ledger.find_page(page.token_hash)
-    return work.observed
+    return replace(
+        work.observed, page=await _stamp(parts, page, lambda found: replace(found, warned=now)) if page else None
+    )
 
 
 def _told(parts: Parts, work: Work, now: datetime) -> Handoff:
@@ -223,12 +222,11 @@ async def _close_others(parts: Parts, current: Page, now: datetime) -> None:
                 continue  # its holder was faster; the next hand-off closes it
 
 
-async def _stamp(parts: Parts, page: Page, now: datetime, *, link: bool) -> Page:
-    """Note that the mail of link or code was taken, whoever opened the page meanwhile."""
+async def _stamp(parts: Parts, page: Page, stamped: Callable[[Page], Page]) -> Page:
+    """Note that a mail about a page was taken, whoever opened the page meanwhile."""
     for _ in range(RACES):
-        stamped = replace(page, link_mailed=now) if link else replace(page, code_mailed=now)
         try:
-            return await parts.ledger.replace_page(stamped)
+            return await parts.ledger.replace_page(stamped(page))
         except Changed:
             page = await parts.ledger.find_page(page.token_hash) or page
     msg = "The hand-off's page changes faster than it can be written."

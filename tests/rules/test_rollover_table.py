@@ -155,7 +155,7 @@ def test_new_certificate_signs_only_when_the_vendor_has_it(rollover: Rollover) -
 def test_what_waits_wakes_in_time(rollover: Rollover) -> None:
     """A rollover that waits is looked at later, and until a second before that nothing is to be done."""
     if next_rollover_step(rollover) in WAITS:
-        then = wake(rollover, DAY)
+        then = wake(rollover)
         assert then > rollover.now
         if then - timedelta(seconds=1) > rollover.now:
             earlier = replace(rollover, now=then - timedelta(seconds=1))

@@ -14,7 +14,10 @@ from sandbox.first_party import DEFAULT_PERMISSIONS
 from sandbox.services import open_sockets, start_services, urls_of
 from sandbox.tenant import SandboxTenant
 from sandbox.tokens import tokens_of
+from tests.sandbox.handed_off import contoso, running_vendors
 from tests.watching import Watch, watched
+
+__all__ = ["contoso", "running_vendors"]  # fixtures of the vendors' sides
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,15 @@
 """The vendors' sides when a secret or certificate is renewed: what each keeps, and how it learns of a new one."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.sandbox.hand_made import SIMON, Made, hand_made_tenant
-from tests.sandbox.handoff_desk import Desk, Host
-from tests.sandbox.test_relying_parties import SECRET, Contoso
+from tests.sandbox.hand_made import SIMON, Made
+from tests.sandbox.handed_off import SECRET, Contoso
+from tests.sandbox.handoff_desk import Desk
 
 NEW_SECRET = "canary~second.secret"
-
-
-@pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Contoso]:
-    """The tenant and the host of the pages."""
-    folder: Path = tmp_path_factory.mktemp("renewing")
-    async with hand_made_tenant(folder) as made:
-        host = Host()
-        await host.start(made.server_tls)
-        yield Contoso(**vars(made), host=host)
-        await host.stop()
-
-
-@pytest.fixture
-async def contoso(running: Contoso) -> Contoso:
-    """The tenant as seeded, the vendors knowing nobody."""
-    running.tenant.vendors = running.vendors
-    await running.tenant.reset()
-    return running
 
 
 async def set_up(contoso: Contoso, vendor: str) -> tuple[Made, Desk]:

@@ -66,9 +66,14 @@ class Hostless:
         self.now += timedelta(**span)
         return self.now
 
+    async def at(self, now: datetime) -> None:
+        """Let app and tenant have this time."""
+        self.now = now
+        await self.world.control("PUT", "/clock", {"now": now.isoformat()})
+
     async def pass_time(self, **span: float) -> None:
         """Let time pass for app and tenant."""
-        await self.world.control("PUT", "/clock", {"now": self.later(**span).isoformat()})
+        await self.at(self.later(**span))
 
     async def sweep(self) -> None:
         """Let the sweep take up what waited for its time, and carry it out."""

@@ -52,11 +52,6 @@ async def _rotate(hostless: Hostless, reason: str = "planned") -> Operation:
     return await hostless.operation(rotation.id)
 
 
-async def _later(hostless: Hostless, **span: float) -> None:
-    now = hostless.later(**span)
-    await hostless.world.control("PUT", "/clock", {"now": now.isoformat()})
-
-
 async def _lives(hostless: Hostless) -> list[int]:
     """The lives of SmartTrace's secrets in whole days, rounded up."""
     passwords = (await hostless.world.application("smarttrace"))["passwordCredentials"]
@@ -93,12 +88,12 @@ async def test_an_older_application_is_spared(hostless: Hostless) -> None:
 async def test_a_forbidden_rotation_fails_and_leaves_the_secret_that_is_there(hostless: Hostless) -> None:
     """Where secrets were forbidden since, a rotation fails and removes nothing; exempt it goes through."""
     await _onboard(hostless)
-    await _later(hostless, days=1)
+    await hostless.pass_time(days=1)
     await _default(hostless, _restriction("passwordAddition"))
     failed = await _rotate(hostless)
     assert (failed.state, len(await _lives(hostless))) == ("failed", 1)
     assert "forbids client secrets" in failed.reasons[0].detail
-    await _later(hostless, hours=1)
+    await hostless.pass_time(hours=1)
     application = await hostless.world.application("smarttrace")
     await _policy(hostless, application["id"], "restrictions", passwordCredentials=[], keyCredentials=[])
     rotated = await _rotate(hostless)
@@ -129,9 +124,9 @@ async def test_a_shortened_secret_is_renewed_in_time(hostless: Hostless) -> None
     await _default(hostless, _restriction("passwordLifetime", maxLifetime="P30D"))
     await _onboard(hostless)
     assert await handlers.rotation.tick(hostless.tenant, hostless.now) == 0
-    await _later(hostless, days=14)
+    await hostless.pass_time(days=14)
     assert await handlers.rotation.tick(hostless.tenant, hostless.now) == 0
-    await _later(hostless, days=1)
+    await hostless.pass_time(days=1)
     assert await handlers.rotation.tick(hostless.tenant, hostless.now) == 1
     await hostless.run_all()
     assert await handlers.rotation.tick(hostless.tenant, hostless.now) == 0
@@ -149,12 +144,12 @@ async def test_a_certificate_lives_as_long_as_is_allowed(hostless: Hostless) -> 
 async def test_a_refusal_that_comes_all_the_same_is_named(hostless: Hostless) -> None:
     """Where we are not among the exempt, or the policy could not be read, Graph's refusal ends the rotation by name."""
     await _onboard(hostless)
-    await _later(hostless, days=1)
+    await hostless.pass_time(days=1)
     await _default(hostless, _restriction("passwordAddition", excludeActors=TRUSTED))
     forbidden = await _rotate(hostless)
     assert forbidden.state == "failed"
     assert "forbids client secrets" in forbidden.reasons[0].detail
-    await _later(hostless, hours=1)
+    await hostless.pass_time(hours=1)
     await _default(hostless, _restriction("passwordLifetime", maxLifetime="P30D"))
     unread = {"service": "graph", "operation": "policies.GetDefaultAppManagementPolicy", "fault": "refuse", "times": 99}
     await hostless.world.control("PUT", "/faults", [unread])
@@ -162,7 +157,7 @@ async def test_a_refusal_that_comes_all_the_same_is_named(hostless: Hostless) ->
     assert too_long.state == "failed"
     assert "only shorter lives" in too_long.reasons[0].detail
     assert await _lives(hostless) == [180]
-    await _later(hostless, hours=1)
+    await hostless.pass_time(hours=1)
     await hostless.world.control("PUT", "/faults", [])
     assert (await _rotate(hostless)).state == "waiting"
     assert await _lives(hostless) == [180, 30]

@@ -1,7 +1,5 @@
 """What the timers find: what is due is renewed once, what failed is tried daily, and no reminder is lost."""
 
-from datetime import datetime
-
 import handlers.applications
 import handlers.handoff
 import handlers.operations
@@ -28,13 +26,6 @@ async def _acknowledge(hostless: Hostless, vendor: str) -> None:
     await handlers.applications.acknowledge(hostless.tenant, key, body, hostless.now)
 
 
-async def _later(hostless: Hostless, **span: float) -> datetime:
-    """Let time pass for app and tenant."""
-    now = hostless.later(**span)
-    await hostless.world.control("PUT", "/clock", {"now": now.isoformat()})
-    return now
-
-
 async def _tick(hostless: Hostless) -> int:
     opened = await handlers.rotation.tick(hostless.tenant, hostless.now)
     await hostless.run_all()
@@ -57,12 +48,12 @@ async def _again(hostless: Hostless) -> Operation:
 async def test_secret_is_renewed_when_it_is_due_and_not_before(hostless: Hostless) -> None:
     """A tick a day too early finds nothing, the next opens one rotation, and further ones open no second."""
     await _onboarded(hostless)
-    await _later(hostless, days=DUE - 2)
+    await hostless.pass_time(days=DUE - 2)
     assert await _tick(hostless) == 0
-    await _later(hostless, days=2)
+    await hostless.pass_time(days=2)
     assert await _tick(hostless) == 1
     assert (await _rotation(hostless)).state == "waiting"
-    await _later(hostless, hours=1)
+    await hostless.pass_time(hours=1)
     assert await _tick(hostless) == 0
 
 
@@ -70,17 +61,17 @@ async def test_rotation_that_is_refused_is_tried_once_a_day(hostless: Hostless) 
     """A refusal by policy is named and told, and the timer leaves it alone for a day instead of mailing every hour."""
     await _onboarded(hostless)
     await hostless.world.control("PUT", "/switches", {"passwords_forbidden": True})
-    await _later(hostless, days=DUE)
+    await hostless.pass_time(days=DUE)
     seen = len(await hostless.world.mailbox())
     assert await _tick(hostless) == 1
     failed = await _rotation(hostless)
     assert failed.state == "failed"
     assert "policy" in failed.reasons[0].detail
-    await _later(hostless, hours=23)
+    await hostless.pass_time(hours=23)
     assert await _tick(hostless) == 0
     assert len(await hostless.world.mailbox()) == seen + 1
     await hostless.world.control("PUT", "/switches", {"passwords_forbidden": False})
-    await _later(hostless, hours=2)
+    await hostless.pass_time(hours=2)
     assert await _tick(hostless) == 1
     assert (await _rotation(hostless)).state == "waiting"
 
@@ -89,10 +80,10 @@ async def test_reminder_whose_mail_fails_is_sent_with_the_next_run(hostless: Hos
     """Where the mail of a reminder is refused the next run sends it, with a link that works and the code as told."""
     hostless.settings["GATEHOUSE_WAIT_SCALE"] = "0.01"
     await _onboarded(hostless)
-    await _later(hostless, days=DUE)
+    await hostless.pass_time(days=DUE)
     await _tick(hostless)
     seen = len(await hostless.world.mailbox())
-    await _later(hostless, days=7, minutes=3)
+    await hostless.pass_time(days=7, minutes=3)
     refusal = {
         "service": "graph",
         "operation": "users.user.sendMail",
@@ -105,11 +96,11 @@ async def test_reminder_whose_mail_fails_is_sent_with_the_next_run(hostless: Hos
     assert (await _again(hostless)).state == "waiting"
     assert len(await hostless.world.mailbox()) == seen
     await hostless.world.control("PUT", "/faults", [])
-    await _later(hostless, minutes=10)
+    await hostless.pass_time(minutes=10)
     assert (await _again(hostless)).state == "waiting"
     [reminder] = (await hostless.world.mailbox())[seen:]
     assert "reminder" in reminder["text"]
-    await _later(hostless, hours=1)
+    await hostless.pass_time(hours=1)
     await _again(hostless)
     assert len(await hostless.world.mailbox()) == seen + 1
     assert link_of(reminder) not in {link_of(mail) for mail in handoffs((await hostless.world.mailbox())[:seen])}
@@ -124,7 +115,7 @@ async def test_first_handoff_is_reminded_of_until_it_is_acknowledged(hostless: H
     await hostless.run_all()
     seen, written = len(await hostless.world.mailbox()), len(await hostless.world.writes())
     for week in (1, 2):
-        await _later(hostless, days=7, minutes=3)
+        await hostless.pass_time(days=7, minutes=3)
         await handlers.operations.sweep(hostless.tenant, hostless.now)
         await hostless.run_all()
         reminders = (await hostless.world.mailbox())[seen:]

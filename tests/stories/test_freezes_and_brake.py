@@ -31,14 +31,9 @@ async def winter(hostless: Hostless) -> AsyncIterator[Hostless]:
     await hostless.world.control("PUT", "/clock", {"rate": 1})
 
 
-async def clock(hostless: Hostless) -> None:
-    """Set the tenant's clock to the app's."""
-    await hostless.world.control("PUT", "/clock", {"now": hostless.now.isoformat()})
-
-
 async def onboarded(hostless: Hostless, instance: str = "default") -> Key:
     """An instance of Hellotracks that was handed over and acknowledged."""
-    await clock(hostless)
+    await hostless.at(hostless.now)
     await hostless.accept("hellotracks", instance=instance)
     await hostless.run_all()
     key = key_of("hellotracks", instance)
@@ -81,7 +76,7 @@ async def test_a_rotation_waits_for_the_end_of_a_freeze(winter: Hostless) -> Non
     assert await winter.world.writes(before) == []
     assert len(await winter.world.mailbox()) == mails
     winter.now = waiting.not_before + timedelta(minutes=5)
-    await clock(winter)
+    await winter.at(winter.now)
     assert await handlers.operations.sweep(winter.tenant, winter.now) == 1
     await winter.run_all()
     handed_over = await winter.operation(waiting.id)
@@ -101,7 +96,7 @@ async def test_an_end_within_a_freeze_is_renewed_all_the_same(winter: Hostless) 
     winter.now -= timedelta(days=155)
     key = await onboarded(winter)
     winter.later(days=155)
-    await clock(winter)
+    await winter.at(winter.now)
     assert await handlers.rotation.tick(winter.tenant, winter.now) == 1
     await winter.run_all()
     (operation,) = await winter.tenant.ledger.unfinished_of(key)
@@ -119,7 +114,7 @@ async def test_too_many_retirements_wait_for_a_release(winter: Hostless) -> None
         operations.append(await rotate(winter, key))
         await acknowledge(winter, key)
     winter.later(days=15)
-    await clock(winter)
+    await winter.at(winter.now)
     ended = [await run(winter, operation.id) for operation in operations]
     assert [operation.state for operation in ended] == ["done", "waiting", "waiting"]
     assert [o.waiting_for.what for o in ended if o.waiting_for] == ["release", "release"]

@@ -25,12 +25,6 @@ VENDOR, OWNER, OPERATORS = "support@keyfields.com", "app-owner@contoso.com", "id
 RENEWED = 136  # days after its beginning at which a secret of 180 days is due
 
 
-async def at(hostless: Hostless, now: datetime) -> None:
-    """Let app and tenant have this time."""
-    hostless.now = now
-    await hostless.world.control("PUT", "/clock", {"now": now.isoformat()})
-
-
 async def rotating(hostless: Hostless, vendor: str, after: int = 1) -> Operation:
     """A vendor that was set up some days ago, and whose secret is rotated now; the new one is handed over."""
     await hostless.accept(vendor, assignments=None)
@@ -40,7 +34,7 @@ async def rotating(hostless: Hostless, vendor: str, after: int = 1) -> Operation
     body = {"key_id": page.credential, "by": "support"}
     await handlers.applications.acknowledge(hostless.tenant, key, body, hostless.now)
     await hostless.run_all()
-    await at(hostless, hostless.now + timedelta(days=after))
+    await hostless.at(hostless.now + timedelta(days=after))
     asked = Caller(None, None)
     operation = await handlers.rotation.rotate(hostless.tenant, key, {"reason": "planned"}, asked, hostless.now)
     await hostless.run_all()
@@ -71,7 +65,7 @@ async def test_each_week_brings_one_reminder(
     told, count = handoffs(await hostless.world.mailbox())[-1], len(await hostless.world.mailbox())
     days = []
     for day in range(1, 7 * weeks + 2):
-        await at(hostless, hostless.now + timedelta(days=1, minutes=1))
+        await hostless.at(hostless.now + timedelta(days=1, minutes=1))
         before = len(await hostless.world.mailbox())
         await take_up(hostless)
         days += [day] * (len(await hostless.world.mailbox()) - before)
@@ -93,10 +87,10 @@ async def test_doubled_runs_send_one_reminder(hostless: Hostless) -> None:
     """Three timers and six messages at the same moment, and the same once more an hour later, remind once."""
     operation = await rotating(hostless, "ilogon_mha")
     count = len(await hostless.world.mailbox())
-    await at(hostless, hostless.now + timedelta(days=7, minutes=3))
+    await hostless.at(hostless.now + timedelta(days=7, minutes=3))
     tenant, message = hostless.tenant, Delivered("rotations", operation.id, None)
     for hours in (0, 1):
-        await at(hostless, hostless.now + timedelta(hours=hours))
+        await hostless.at(hostless.now + timedelta(hours=hours))
         await asyncio.gather(*(handlers.operations.sweep(tenant, hostless.now) for _ in range(3)))
         await asyncio.gather(*(hostless.run(message) for _ in range(6)))
         await hostless.run_all()
@@ -109,7 +103,7 @@ async def test_a_reminder_that_was_cut_is_sent_once_more_at_most(hostless: Hostl
     hostless.settings["GATEHOUSE_WAIT_SCALE"] = "0.01"
     operation = await rotating(hostless, "ilogon_mha")
     count = len(await hostless.world.mailbox())
-    await at(hostless, hostless.now + timedelta(days=7, minutes=3))
+    await hostless.at(hostless.now + timedelta(days=7, minutes=3))
     hold = {"operation": "users.user.sendMail", "fault": "hold", "when": when}
     await hostless.world.control("PUT", "/faults", [hold])
     running = asyncio.create_task(handlers.onboarding.run(hostless.tenant, operation.id, hostless.now))
@@ -123,7 +117,7 @@ async def test_a_reminder_that_was_cut_is_sent_once_more_at_most(hostless: Hostl
         await running
     await hostless.world.control("PUT", "/faults", [])
     for _ in range(3):
-        await at(hostless, hostless.now + timedelta(minutes=20))
+        await hostless.at(hostless.now + timedelta(minutes=20))
         await take_up(hostless)
     sent = await sent_since(hostless, count)
     assert [mail["subject"] for mail in sent] == [sent[0]["subject"]] * mails
@@ -141,7 +135,7 @@ async def test_the_end_is_warned_of_once_and_the_old_secret_stays(hostless: Host
         found = await hostless.operation(operation.id)
         assert found.state == "waiting"
         assert found.not_before > hostless.now - timedelta(minutes=5)
-        await at(hostless, max(found.not_before, hostless.now) + timedelta(minutes=3))
+        await hostless.at(max(found.not_before, hostless.now) + timedelta(minutes=3))
         await take_up(hostless)
         assert len(await _passwords(hostless)) == 2
     sent = await sent_since(hostless, count)

@@ -29,13 +29,8 @@ async def due(hostless: Hostless) -> Hostless:
     """SmartTrace, onboarded, on a day when its secret is due."""
     await hostless.accept("smarttrace")
     await hostless.run_all()
-    await _later(hostless, days=DUE)
+    await hostless.pass_time(days=DUE)
     return hostless
-
-
-async def _later(hostless: Hostless, **span: float) -> None:
-    now = hostless.later(**span)
-    await hostless.world.control("PUT", "/clock", {"now": now.isoformat()})
 
 
 async def _event(world: World, number: int = -1, **changed: Any) -> dict[str, Any]:
@@ -171,7 +166,7 @@ async def test_the_old_version_is_no_reason_to_rotate_the_new_one(due: Hostless)
     """Once a successor is current, late events of its predecessor, near or at its end, open nothing."""
     await _near(due, await _event(due.world))
     await due.run_all()
-    await _later(due, days=30)
+    await due.pass_time(days=30)
     assert not await _near(due, await _event(due.world, number=0))
     assert len(await _rotations(due)) == 1
     assert await due.left() == {}
@@ -201,7 +196,7 @@ async def test_a_leak_is_rotated_while_an_earlier_rotation_waits_for_its_vendor(
     """A secret that leaks while its hand-off waits for the vendor is succeeded and removed; both rotations end."""
     await _near(due, await _event(due.world))
     await due.run_all()
-    await _later(due, hours=1)
+    await due.pass_time(hours=1)
     asked = handlers.rotation.rotate(due.tenant, KEY, {"reason": "compromised"}, Caller(None, None), due.now)
     leaked = (await _event(due.world))["Version"]
     assert (await asked).kind == "rotation"
@@ -212,7 +207,7 @@ async def test_a_leak_is_rotated_while_an_earlier_rotation_waits_for_its_vendor(
     newest = (await due.world.dump())["vault"][KEY.secret_name]["versions"][-1]["tags"]["key-id"]
     said = {"key_id": newest, "by": "SmartTrace"}
     await handlers.applications.acknowledge(due.tenant, KEY, said, due.now)
-    await _later(due, days=15)
+    await due.pass_time(days=15)
     for operation in await _rotations(due):
         await due.tenant.queues.send("rotations", operation.id)
     await due.run_all()

@@ -83,8 +83,7 @@ async def _once(hostless: Hostless) -> None:
 
 async def _go_on(hostless: Hostless, **span: float) -> Operation:
     """Let time pass, and the sweep take the rotation up."""
-    hostless.later(**span)
-    await hostless.world.control("PUT", "/clock", {"now": hostless.now.isoformat()})
+    await hostless.pass_time(**span)
     await handlers.operations.sweep(hostless.tenant, hostless.now)
     await _once(hostless)
     found, _ = await hostless.tenant.ledger.operations()
