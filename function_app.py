@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import handlers.offboarding
     import handlers.onboarding
     import handlers.operations
+    import handlers.retention
     import handlers.rotation
     import handlers.summary
     import handlers.webhooks
@@ -426,9 +427,11 @@ async def find_due(timer: func.TimerRequest) -> None:
 
 @app.timer_trigger("timer", "%GATEHOUSE_SUMMARY_SCHEDULE%", use_monitor=True)
 async def summary(timer: func.TimerRequest) -> None:
-    """Mail the operators what they must know, once a night."""
+    """Mail the operators what they must know, once a night; then forget what is no longer to be kept."""
     if await handlers.summary.send(tenant(), now()) or timer.past_due:
         log.info("mailed the summary")
+    if forgotten := await handlers.retention.run(tenant(), now()):
+        log.info("forgot %d rows of the ledger", forgotten)
 
 
 # Events

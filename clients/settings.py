@@ -49,6 +49,7 @@ class Settings(BaseModel):
     entitlements: str | None = Field(None, alias="GATEHOUSE_ENTITLEMENTS")
     excluded_group: str | None = Field(None, alias="GATEHOUSE_EXCLUDED_GROUP")
     offboard_days: int = Field(14, alias="GATEHOUSE_OFFBOARD_DAYS", ge=1, le=365)
+    retention_days: int = Field(400, alias="GATEHOUSE_RETENTION_DAYS", ge=31, le=3660)
     wait_scale: float = Field(1.0, alias="GATEHOUSE_WAIT_SCALE", gt=0, le=1000)
     graph_override: str | None = Field(None, alias="GATEHOUSE_GRAPH_URL")
     authority_override: str | None = Field(None, alias="GATEHOUSE_AUTHORITY_URL")

@@ -23,6 +23,7 @@ from clients.ledger.budget import BudgetRows
 from clients.ledger.handoffs import Acknowledgement, HandoffRows
 from clients.ledger.operations import OperationRows, Repeat, body_hash, new_operation_id, repeat_name
 from clients.ledger.people import PersonRow, PersonRows
+from clients.ledger.retention import RetentionRows
 from clients.ledger.safety import Intent, Lease, SafetyRows
 from clients.ledger.summaries import SummaryRows
 from clients.ledger.table import TABLE, Changed
@@ -42,5 +43,5 @@ __all__ = [
 ]
 
 
-class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows, BudgetRows, PersonRows):
+class Ledger(OperationRows, HandoffRows, SafetyRows, SummaryRows, BudgetRows, PersonRows, RetentionRows):
     """The table of one storage account."""

@@ -113,7 +113,7 @@ class OperationRows(Table):
     async def claim(self, name: str, operation: OperationId, now: datetime) -> OperationId:
         """Claim that an operation is opened under this name, once; returns the id of the one that was first."""
         try:
-            await self._insert(row_of("idempotency", name, _REPEAT, Repeat(operation, "", now)))
+            await self._insert(_repeat_row(name, Repeat(operation, "", now)))
         except Changed:
             first = await self.find_repeat(name)
             return first.operation if first else operation
@@ -121,12 +121,12 @@ class OperationRows(Table):
 
     async def put_repeat(self, name: str, repeat: Repeat) -> None:
         """Note which operation a header or ticket stands for."""
-        await self._upsert(row_of("idempotency", name, _REPEAT, repeat))
+        await self._upsert(_repeat_row(name, repeat))
 
     async def claim_repeat(self, name: str, repeat: Repeat) -> Repeat:
         """Note which operation something stands for, unless somebody was first; returns what is noted."""
         try:
-            await self._insert(row_of("idempotency", name, _REPEAT, repeat))
+            await self._insert(_repeat_row(name, repeat))
         except Changed:
             return await self.find_repeat(name) or repeat
         return repeat
@@ -181,3 +181,7 @@ def _index(operation: Operation) -> dict[str, Any]:
         "not_before": operation.not_before.astimezone(UTC).isoformat(),
         "changed": operation.changed.astimezone(UTC).isoformat(),
     }
+
+
+def _repeat_row(name: str, repeat: Repeat) -> dict[str, Any]:
+    return row_of("idempotency", name, _REPEAT, repeat) | {"at": repeat.at.astimezone(UTC).isoformat()}

@@ -37,6 +37,7 @@ BAD: Mapping[str, str] = {
     "GATEHOUSE_BRAKE_SHARE": "canary",
     "GATEHOUSE_BRAKE_FLOOR": "canary",
     "GATEHOUSE_OFFBOARD_DAYS": "canary",
+    "GATEHOUSE_RETENTION_DAYS": "30",
     "GATEHOUSE_ALLOW_PLAIN_SECRETS": "canary",
     "GATEHOUSE_REQUIRE_SIGNED_IN": "canary",
     "GATEHOUSE_GRAPH_URL": "ftp://canary",
@@ -61,7 +62,7 @@ def test_whole_settings_are_read() -> None:
     assert not settings.allow_plain_secrets
     assert not settings.require_signed_in
     assert settings.consent_scopes == frozenset()
-    assert settings.offboard_days == 14
+    assert (settings.offboard_days, settings.retention_days) == (14, 400)
     assert (settings.freeze, settings.brake_share, settings.brake_floor) == ((), 0.2, 10)
 
 
