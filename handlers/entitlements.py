@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from clients.entitlements import catalogued
+from clients.ledger import PersonRow
 from clients.tenant import Tenant, people
 from clients.tenant.people import Known
 from sso.decision import Cause, Decision, Held, Offered, decide
 from sso.entitlement_lint import lint
-from sso.entitlements import AttributeName, Entitlements, EntitlementsError, Person, entitled, parse_entitlements
+from sso.entitlements import Entitlements, EntitlementsError, Person, entitled, parse_entitlements
 from sso.errors import Reason, Refused
 from sso.hr import Fact, parse_event
 from sso.model import Key, ObjectId
@@ -47,12 +48,14 @@ async def preview(tenant: Tenant, body: object, now: datetime) -> dict[str, Any]
         }
     else:
         known, held = await people.everybody(tenant), await people.held_by_all(tenant, there)
-    said: Mapping[AttributeName, str] = asked.fact.attributes if asked.fact else {}
-    left = await tenant.ledger.left(now)
-    persons = [people.person(one, groups, said) for one in known]
+    rows = await tenant.ledger.persons()
+    facts = [asked.fact or _fact(rows.get(one.principal.object_id), now) for one in known]
+    persons = [
+        people.person(one, groups, fact.attributes if fact else None) for one, fact in zip(known, facts, strict=True)
+    ]
     items = []
-    for one, person in zip(known, persons, strict=True):
-        gone = one.principal.object_id in left
+    for one, fact, person in zip(known, facts, persons, strict=True):
+        gone = fact is not None and fact.kind == "leaver"
         cause: Cause = asked.fact.kind if asked.fact else "leaver" if gone else "reconcile"
         wanted = () if cause == "leaver" else entitled(person, asked.rules)
         since = asked.fact.effective if asked.fact else now
@@ -71,6 +74,11 @@ async def preview(tenant: Tenant, body: object, now: datetime) -> dict[str, Any]
         "items": items[:SHOWN],
         "left_out": max(0, len(items) - SHOWN),
     }
+
+
+def _fact(row: PersonRow | None, now: datetime) -> Fact | None:
+    """The fact about somebody that is in force."""
+    return row.timeline.at(now) if row else None
 
 
 async def _asked(tenant: Tenant, body: object, now: datetime) -> Asked:

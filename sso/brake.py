@@ -45,16 +45,18 @@ class Brake:
         """How many were taken within the window."""
         return sum(now - at < WINDOW for at in self.taken.values())
 
-    def passes(self, operation: OperationId, name: str, limit: Limit, of: int, now: datetime) -> bool:
-        """Whether an operation may take this away now; one that was stopped waits until it is released."""
-        if operation in self.released or name in self.taken:
+    def passes(self, operation: OperationId, names: frozenset[str], limit: Limit, of: int, now: datetime) -> bool:
+        """Whether an operation may take all of these away now; one that was stopped waits until it is released."""
+        more = len(names - self.taken.keys())
+        if operation in self.released or more == 0:
             return True
-        return operation not in self.held and limit.allows(self.count(now) + 1, of)
+        return operation not in self.held and limit.allows(self.count(now) + more, of)
 
-    def take(self, name: str, now: datetime) -> "Brake":
-        """The brake once this is taken away; the same name counts once."""
-        recent = [(other, at) for other, at in self.taken.items() if other != name and now - at < WINDOW]
-        return replace(self, taken=dict([*recent[-REMEMBERED + 1 :], (name, self.taken.get(name, now))]))
+    def take(self, names: frozenset[str], now: datetime) -> "Brake":
+        """The brake once these are taken away; the same name counts once."""
+        recent = [(other, at) for other, at in self.taken.items() if other not in names and now - at < WINDOW]
+        taken = [*recent, *((name, self.taken.get(name, now)) for name in sorted(names))]
+        return replace(self, taken=dict(taken[-REMEMBERED:]))
 
     def hold(self, operation: OperationId) -> "Brake":
         """The brake once it has stopped this operation."""

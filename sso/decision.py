@@ -8,7 +8,7 @@ reconcile               as a mover, but taken only where the vendor's profile sa
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from sso.assignment import choose_role
@@ -29,6 +29,7 @@ class Offered:
     role: str | None = None  # of the profile, for rules that name none
     authoritative: bool = False
     owner: ObjectId | None = None
+    offboarded: date | None = None  # since then nobody can be given access
 
     def role_name(self, role_id: AppRoleId) -> str | None:
         """How people call a role; None for default access."""
@@ -94,7 +95,7 @@ def decide(
         return Decision(removals=tuple(_taken(h, offered[h.key], "has left") for h in held if h.key in offered))
     wanted, held = tuple(wanted), tuple(held)
     grants, notes, roles = _granted(wanted, held, offered)
-    unclear = {entry.key for entry in wanted} - set(roles)  # wanted with a role that the application does not have
+    unclear = {entry.key for entry in wanted} - set(roles)  # wanted, and cannot be given as it is wanted
     removals: list[AccessChange] = []
     later: list[AccessChange] = []
     for one in held:
@@ -125,6 +126,10 @@ def _granted(
         if application is None:
             notes.append(f"{entry.sentence}; {entry.key} is not onboarded, so nobody can be given it.")
             continue
+        if application.offboarded:
+            since = f"{application.offboarded:%Y-%m-%d}"
+            notes.append(f"{entry.sentence}; {entry.key} is offboarded since {since}, so nobody is given it.")
+            continue
         try:
             role = choose_role(application.roles, entry.role or application.role)
         except Refused as error:
@@ -143,9 +148,10 @@ def _taken(one: Held, application: Offered, why: str, until: datetime | None = N
 
 
 def still_losing(decision: Decision, before: Losing | None, since: datetime) -> Losing:
-    """Since when each access in its grace is lost: a later event does not begin a grace anew."""
+    """Since when each access is lost that a grace keeps or has kept: no later look begins a grace anew."""
     before = before or {}
+    lost = {(change.key, change.role_id) for change in decision.removals} & before.keys()
     return {
-        (change.key, change.role_id): min(since, before.get((change.key, change.role_id), since))
-        for change in decision.later
+        place: min(since, before.get(place, since))
+        for place in (*((change.key, change.role_id) for change in decision.later), *lost)
     }

@@ -17,6 +17,11 @@ def place_of(change: Change) -> Place:
     return change.service_principal_id, change.role_id, change.direction
 
 
+def brake_name(change: Change) -> str:
+    """What the brake of removals counts a change as."""
+    return f"{change.principal_id}:{change.service_principal_id}:{change.role_id}"
+
+
 def refused(batches: Iterable[Batch]) -> Mapping[Place, Change]:
     """The changes that were refused, by what they are about: nothing is gained by trying them again unasked."""
     return {place_of(c): c for batch in batches for c in batch.changes if c.state == "refused"}

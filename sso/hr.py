@@ -62,6 +62,13 @@ class Timeline:
         """The fact that is in force; None before the first."""
         return next((fact for fact in self.facts if fact.effective <= now), None)
 
+    def is_here(self, now: datetime) -> bool:
+        """Whether somebody works here: neither has left, nor is to join on a day to come; who is unknown does."""
+        current = self.at(now) or min(self.facts, key=lambda fact: fact.effective, default=None)
+        if current is None or current.effective <= now:
+            return current is None or current.kind != "leaver"
+        return current.kind not in {"joiner", "rehire"}
+
     def next_change(self, now: datetime) -> datetime | None:
         """When another fact comes into force."""
         return min((fact.effective for fact in self.facts if fact.effective > now), default=None)

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter
 
 from clients.ledger.table import FAR, Changed, Table, etag_of, read, row_of
+from sso.decision import Losing
 from sso.hr import Timeline
-from sso.model import ObjectId
+from sso.model import AppRoleId, ObjectId, key_from_row
 
 REFUSED_KEPT = timedelta(days=1)  # how far back refused deliveries are counted
 HOUR = timedelta(hours=1)
@@ -23,6 +24,15 @@ class PersonRow:
     timeline: Timeline = field(default_factory=Timeline)
     losing: tuple[tuple[str, str, datetime], ...] = ()
     etag: str | None = field(default=None, compare=False)
+
+    @property
+    def lost(self) -> Losing:
+        """Since when each access is lost, by application and role."""
+        return {(key_from_row(key), AppRoleId(role)): since for key, role, since in self.losing}
+
+    def with_lost(self, losing: Losing) -> "PersonRow":
+        """The row with other such."""
+        return replace(self, losing=tuple((key.row, str(role), since) for (key, role), since in sorted(losing.items())))
 
 
 _PERSON = TypeAdapter(PersonRow)
@@ -42,15 +52,13 @@ class PersonRows(Table):
         written = await (self._replace(row, person.etag) if person.etag else self._insert(row))
         return replace(person, etag=written)
 
-    async def left(self, now: datetime) -> frozenset[ObjectId]:
-        """Everybody who has left, by the fact in force: no rule gives them anything, whatever the directory says."""
-        found = set()
+    async def persons(self) -> Mapping[ObjectId, PersonRow]:
+        """What is kept of everybody of whom anything is."""
+        found: dict[ObjectId, PersonRow] = {}
         async for row in self._query("PartitionKey eq 'person'", {}):
             kept: PersonRow = read(_PERSON, row)
-            current = kept.timeline.at(now)
-            if current and current.kind == "leaver":
-                found.add(kept.person)
-        return frozenset(found)
+            found[kept.person] = replace(kept, etag=etag_of(row))
+        return found
 
     async def count_refused(self, sender: str, why: str, now: datetime) -> None:
         """Count a delivery that was not taken, by sender, reason and hour: strangers must not fill the table."""

@@ -17,20 +17,25 @@ LOOK_AGAIN = 3600.0  # seconds; a release sends every message that was stopped, 
 
 
 async def pass_brake(
-    parts: Parts, kind: Kind, name: str, operation: OperationId, now: datetime, total: Callable[[], Awaitable[int]]
+    parts: Parts,
+    kind: Kind,
+    names: frozenset[str],
+    operation: OperationId,
+    now: datetime,
+    total: Callable[[], Awaitable[int]],
 ) -> None:
-    """Count one removal; raises `NotReady` (`release`) where it is one too many, and tells the operators once.
+    """Count removals, all or none; raises `NotReady` (`release`) where they are too many, and tells the operators once.
 
-    `name` is what is removed: a run that died after this counts it once. `total` says how much there is in all.
+    `names` are what is removed: a run that died after this counts each once. `total` says how much there is in all.
     """
     limit = parts.brake_limit
     for _ in range(RACES):
         found = await parts.ledger.brake(kind)
         count = found.count(now)
-        of = 0 if count < limit.floor else await total()
+        of = 0 if count + len(names) <= limit.floor else await total()
         try:
-            if found.passes(operation, name, limit, of, now):
-                await parts.ledger.put_brake(kind, found.take(name, now))
+            if found.passes(operation, names, limit, of, now):
+                await parts.ledger.put_brake(kind, found.take(names, now))
                 return
             held = found.hold(operation)
             if held != found:
@@ -43,8 +48,9 @@ async def pass_brake(
             )
             await _note_told(parts, kind, operation, now)
         detail = (
-            f"Of {of} {THINGS[kind]} {count} were removed within a day, which is as many as may be without a look. Look"
-            f" at the operations that wait for their release, then POST /operations/{operation}/release."
+            f"Of {of} {THINGS[kind]} {count} were removed within a day, and with {len(names)} more it would be too many"
+            " without a look. Look at the operations that wait for their release, then"
+            f" POST /operations/{operation}/release."
         )
         raise NotReady(detail, retry_after=LOOK_AGAIN, waiting_for="release")
     msg = f"The brake of {kind} changes faster than it can be written."

@@ -130,7 +130,7 @@ async def brake_retirement(parts: Parts, work: Work, credential: str, now: datet
     """Count the removal of an old credential; raises `NotReady` (`release`) above the brake. A compromised one goes."""
     asked = work.request.rotation
     if asked is None or asked.reason != "compromised":
-        await pass_brake(parts, "retirement", credential, work.operation.id, now, parts.managed_count)
+        await pass_brake(parts, "retirement", frozenset({credential}), work.operation.id, now, parts.managed_count)
 
 
 async def discard_secret(parts: Parts, step: steps.DiscardSecret, work: Work) -> Observed:

@@ -16,7 +16,17 @@ from sso.entitlements import AttributeName, Entitlements, Person
 from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.hr import Fact
 from sso.letters import compose_person_joined, compose_person_left
-from sso.model import AppRoleId, Assigned, Key, ObjectId, OperationId, Principal, fingerprint, owner_from_tags
+from sso.model import (
+    AppRoleId,
+    Assigned,
+    Key,
+    ObjectId,
+    OperationId,
+    Principal,
+    fingerprint,
+    offboarded_since,
+    owner_from_tags,
+)
 from vendors.profile import Profile
 
 
@@ -73,6 +83,7 @@ async def offered(parts: Parts) -> dict[Key, Offered]:
                 role=people.role if people else None,
                 authoritative=bool(people and people.authoritative),
                 owner=owner_from_tags(application.tags),
+                offboarded=offboarded_since((*application.tags, *service_principal.tags)),
             )
     return found
 
@@ -119,11 +130,18 @@ def own(assigned: Iterable[Assigned], there: Mapping[Key, Offered]) -> tuple[Hel
 
 async def held_by_all(parts: Parts, there: Mapping[Key, Offered]) -> Mapping[ObjectId, tuple[Held, ...]]:
     """The same of everybody, by object ID."""
+    assigned = await parts.graph.assigned_to([one.service_principal_id for one in there.values()])
+    return own_by_person(assigned.values(), there)
+
+
+def own_by_person(
+    assigned: Iterable[Iterable[Assigned]], there: Mapping[Key, Offered]
+) -> Mapping[ObjectId, tuple[Held, ...]]:
+    """Those of people, by object ID."""
     found: dict[ObjectId, list[Assigned]] = {}
-    for entries in (await parts.graph.assigned_to([one.service_principal_id for one in there.values()])).values():
-        for entry in entries:
-            if entry.kind == "user":
-                found.setdefault(entry.principal_id, []).append(entry)
+    for entry in (entry for entries in assigned for entry in entries):
+        if entry.kind == "user":
+            found.setdefault(entry.principal_id, []).append(entry)
     return {somebody: own(entries, there) for somebody, entries in found.items()}
 
 

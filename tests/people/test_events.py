@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 import handlers.entitlements
+import handlers.offboarding
 import handlers.operations
 import handlers.webhooks
 from sandbox.first_party import DEFAULT_PERMISSIONS
 from sso import permissions
+from sso.caller import Caller
+from sso.model import key_of
 from sso.operation import Operation
 from tests.people.hr_system import delivery, event, keep_keys
 from tests.stories.hostless import Hostless
@@ -224,6 +227,22 @@ async def test_excluded_person_is_not_touched(ours: Hostless) -> None:
     assert left.state == "done"
     assert "GATEHOUSE_EXCLUDED_GROUP" in left.reasons[0].detail
     assert await held(ours, "app-owner@contoso.com") == {"SmartTrace"}
+
+
+async def test_offboarded_application_is_not_given(ours: Hostless) -> None:
+    """Who joins while an application is offboarded gets the others and a note; who leaves loses it all the same."""
+    await say(ours, event("joiner", ours.now, HELPDESK, attributes={"department": "Sales"}))
+    await handlers.offboarding.accept(ours.tenant, key_of("clicktime", "default"), Caller(), ours.now)
+    await ours.run_all()
+    joins = event("joiner", ours.now, "app-owner@contoso.com", attributes={"department": "Sales"}, id="joins")
+    (joined,) = await say(ours, joins)
+    assert joined.state == "done"
+    assert "clicktime/default is offboarded since" in joined.reasons[0].detail
+    assert await held(ours, "app-owner@contoso.com") == {"Hellotracks", "SmartTrace"}
+    ours.later(minutes=1)
+    (left,) = await say(ours, event("leaver", ours.now, HELPDESK))
+    assert left.state == "done"
+    assert await held(ours) == set()
 
 
 async def test_too_many_leavers_stop_until_somebody_looks(ours: Hostless) -> None:

@@ -15,9 +15,9 @@ LIMIT = Limit(0.2, 10)
 
 def asked(brake: Brake, number: int, limit: Limit, of: int, now: datetime) -> tuple[Brake, bool]:
     """One operation asks to take its own thing away."""
-    operation, name = OperationId(f"operation-{number}"), f"thing-{number}"
-    if brake.passes(operation, name, limit, of, now):
-        return brake.take(name, now), True
+    operation, names = OperationId(f"operation-{number}"), frozenset({f"thing-{number}"})
+    if brake.passes(operation, names, limit, of, now):
+        return brake.take(names, now), True
     return brake.hold(operation), False
 
 
@@ -41,6 +41,17 @@ def test_day_takes_no_more_than_it_may(asking: int, floor: int, share: float, of
     assert went == min(asking, most)
     assert brake.held == tuple(OperationId(f"operation-{number}") for number in range(went, asking))
     assert sum(brake.tells(operation) for operation in brake.held) == bool(brake.held)
+
+
+def test_many_at_once_go_together_or_not_at_all() -> None:
+    """What is asked for together is stopped as a whole where it is too much, and counts only what is new of it."""
+    limit, many = Limit(0, 3), frozenset({"a", "b", "c", "d"})
+    assert not Brake().passes(OperationId("1"), many, limit, 10, NOW)
+    brake = Brake().take(many - {"d"}, NOW)
+    assert brake.count(NOW) == 3
+    assert brake.passes(OperationId("1"), many - {"d"}, limit, 10, NOW)
+    assert not brake.passes(OperationId("1"), many, limit, 10, NOW)
+    assert brake.hold(OperationId("1")).release().passes(OperationId("1"), many, limit, 10, NOW)
 
 
 def test_asking_twice_counts_once() -> None:

@@ -111,6 +111,34 @@ def test_role_that_is_not_offered_takes_nothing_away() -> None:
     assert any("has no role 'Editor'" in note for note in found.notes)
 
 
+def test_offboarded_application_is_given_to_nobody_and_left_by_leavers() -> None:
+    """While one is offboarded nothing is granted there, what is held by rule stays; a leaver loses it."""
+    offered = {**OFFERED, CLICKTIME: replace(OFFERED[CLICKTIME], offboarded=NOW.date())}
+    wanted = entitled(Person(attributes_of({"department": "Sales"})[0]), RULES)
+    held = (Held(CLICKTIME, USER.id, "1"),)
+    causes: tuple[Cause, ...] = ("joiner", "rehire", "mover", "reconcile")
+    for cause in causes:
+        for mine in ((), held, (Held(CLICKTIME, EDITOR.id, "2"),)):
+            found = decide(cause, wanted, mine, offered, RULES, since=NOW, now=NOW + timedelta(days=99))
+            assert (found.grants, found.removals, found.later) == ((), (), ())
+            assert "clicktime/default is offboarded since 2026-07-01, so nobody is given it." in found.notes[0]
+    left = decide("leaver", (), held, offered, RULES, since=NOW, now=NOW)
+    assert [change.sentence for change in left.removals] == ["Loses clicktime/User: has left."]
+
+
+def test_grace_is_not_begun_anew_while_something_holds_the_removal_up() -> None:
+    """A grace that is over stays known until the access is gone; then it is forgotten."""
+    person, held = Person(attributes_of({"department": "Legal"})[0]), (Held(CLICKTIME, USER.id, "1"),)
+    first = decide("mover", entitled(person, RULES), held, OFFERED, RULES, since=NOW, now=NOW)
+    losing = still_losing(first, None, NOW)
+    after = NOW + timedelta(days=20)
+    over = decide("mover", entitled(person, RULES), held, OFFERED, RULES, since=after, now=after, losing=losing)
+    assert [change.sentence for change in over.removals] == ["Loses clicktime/User: no rule gives it any more."]
+    assert still_losing(over, losing, after) == losing
+    gone = decide("mover", entitled(person, RULES), (), OFFERED, RULES, since=after, now=after, losing=losing)
+    assert still_losing(gone, losing, after) == {}
+
+
 def test_grace_is_not_begun_anew_by_the_next_event() -> None:
     """Who moves twice loses the first department's access when the first grace is over."""
     person, held = Person(attributes_of({"department": "Legal"})[0]), (Held(CLICKTIME, USER.id, "1"),)

@@ -69,6 +69,32 @@ def test_event_without_effective_holds_from_its_time() -> None:
     assert fact.attributes == {}
 
 
+def _said(kind: FactKind, days: int, effective: int) -> Fact:
+    return Fact(kind, "b.simon@contoso.com", NOW + timedelta(days=days), NOW + timedelta(days=effective))
+
+
+@pytest.mark.parametrize(
+    ("facts", "here"),
+    [
+        ((), True),
+        ((_said("joiner", -9, -9),), True),
+        ((_said("leaver", -9, -9),), False),
+        ((_said("leaver", -9, 9),), True),
+        ((_said("joiner", -9, 9),), False),
+        ((_said("joiner", -9, 5), _said("mover", -8, 3)), True),
+        ((_said("joiner", -9, -9), _said("leaver", -8, 9)), True),
+        ((_said("leaver", -9, -9), _said("rehire", -8, 9)), False),
+        ((_said("leaver", -9, -9), _said("rehire", -8, -8)), True),
+    ],
+)
+def test_who_has_left_or_has_still_to_join_is_not_here(facts: tuple[Fact, ...], here: bool) -> None:
+    """A day to come makes nobody leave or join before it; of whom nothing was said the directory tells."""
+    timeline = Timeline()
+    for fact in facts:
+        timeline = timeline.record(fact)
+    assert timeline.is_here(NOW) is here
+
+
 CASES: dict[str, tuple[Any, set[str]]] = {
     "no object": ([], {""}),
     "nothing": ({}, {"specversion", "id", "source", "type", "subject", "time"}),

@@ -1,0 +1,126 @@
+"""Carrying on an operation that decides by itself what is next: whatever stops a run becomes the operation's state."""
+
+import contextlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from clients.ledger import Changed
+from clients.tenant import Tenant, people
+from sso.assignment import OVERDUE, Change
+from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
+from sso.letters import compose_operation_failed
+from sso.operation import REPLICATION_LIMIT, Operation, StepRecord, What, fail, wait
+
+_log = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(hours=1)  # for what people must do, such as granting a permission
+
+
+class Carrying(ABC):
+    """One run of one operation."""
+
+    def __init__(self, tenant: Tenant, operation: Operation, now: datetime) -> None:
+        self.tenant = tenant
+        self.operation = operation
+        self.now = now
+
+    @abstractmethod
+    async def follow(self) -> None:
+        """Go on to where the operation waits, is done or has failed; what is raised becomes its state."""
+
+    async def through(self) -> None:
+        """Run once."""
+        with contextlib.suppress(Changed):  # another delivery of the same message is at it
+            await self._through()
+
+    async def _through(self) -> None:
+        try:
+            await self.follow()
+        except NotReady as error:
+            await self._not_ready(error)
+        except TenantError as error:
+            if error.missing is None:
+                await self.fail(error.reasons)
+            else:
+                waiting = self.waiting("permission", "the operators", self.now + LOOK_AGAIN)
+                await self.save(replace(waiting, reasons=error.reasons))
+        except Refused as error:
+            await self.fail(error.reasons)
+
+    async def _not_ready(self, error: NotReady) -> None:
+        before, scale = self.operation.waiting_for, self.tenant.settings.wait_scale
+        lasts = before is not None and before.what == error.waiting_for == "replication"
+        if lasts and before and self.now - before.since > REPLICATION_LIMIT * scale:
+            await self.fail(error.reasons)
+            return
+        delay = error.retry_after * scale
+        whom = "the operators" if error.waiting_for == "release" else "the tenant"
+        waiting = self.waiting(error.waiting_for, whom, self.now + timedelta(seconds=delay))
+        await self.save(replace(waiting, reasons=error.reasons if error.waiting_for == "release" else ()))
+        await self.tenant.queues.send(self.operation.queue, self.operation.id, delay=delay)
+
+    # Changes of access
+
+    async def open_changes(self, changes: Sequence[Change], steps: Sequence[StepRecord], *, urgent: bool) -> None:
+        """Let the queue `assignments` carry these out; `steps` say what they are."""
+        kept = tuple(step for step in self.operation.steps if step.state == "done" or step.step == "follow_event")
+        running = replace(self.operation, state="running", waiting_for=None, reasons=(), steps=(*kept, *steps))
+        await self.save(replace(running, not_before=self.now))
+        await people.open_changes(self.tenant, self.operation.id, changes, self.now, urgent=urgent)
+
+    async def send_open(self) -> None:
+        """Wait for the batches that are open, and send again those whose message must be lost."""
+        overdue = OVERDUE * self.tenant.settings.wait_scale
+        last = await self.tenant.send_batches(self.operation.id, self.now, overdue=overdue)
+        await self.save(replace(self.operation, state="running", waiting_for=None, not_before=last))
+
+    # How a run ends
+
+    async def done(self, *notes: str) -> None:
+        """End it, with what stays as it is."""
+        steps = tuple(
+            replace(step, state="done", at=self.now) if step.state == "planned" else step
+            for step in self.operation.steps
+        )
+        reasons = tuple(Reason("access", note) for note in notes)
+        await self.save(replace(self.operation, state="done", waiting_for=None, reasons=reasons, steps=steps))
+
+    async def fail(self, reasons: tuple[Reason, ...]) -> None:
+        """End it where somebody must look, and tell the operators."""
+        await self.save(fail(self.operation, reasons, self.now))
+        letter = compose_operation_failed(
+            None,
+            None,
+            organisation=self.tenant.organisation,
+            owner=None,
+            operation=self.operation.id,
+            kind=self.operation.kind,
+            reasons=reasons,
+        )
+        try:
+            await self.tenant.mail(letter)
+        except GatehouseError as error:
+            _log.warning("The operators could not be told of operation %s: %s", self.operation.id, error)
+
+    def waiting(self, what: What, whom: str, until: datetime) -> Operation:
+        """The operation as it waits."""
+        return wait(self.operation, what, whom, self.now, until)
+
+    def has_taken(self, step: str, sentence: str | None = None) -> bool:
+        """Whether an earlier run took this step."""
+        return any(
+            one.step == step and one.state == "done" and sentence in (None, one.sentence)
+            for one in self.operation.steps
+        )
+
+    async def take(self, step: str, sentence: str, affects: str) -> None:
+        """Note a step that was taken: cut before this, it is taken once more."""
+        record = StepRecord(step, sentence, affects, "done", self.now)
+        await self.save(replace(self.operation, steps=(*self.operation.steps, record), changed=self.now))
+
+    async def save(self, operation: Operation) -> None:
+        """Write the operation; raises `Changed` where another delivery was faster."""
+        self.operation = await self.tenant.ledger.replace_operation(replace(operation, changed=self.now))
