@@ -9,6 +9,7 @@ from typing import Any
 
 from clients.ledger import Changed
 from clients.tenant import Tenant
+from clients.tenant.parts import RACES
 from sso.errors import GatehouseError, NotReady, Reason, Refused
 from sso.letters import compose_operation_failed
 from sso.model import OperationId
@@ -48,29 +49,33 @@ async def page(
 
 async def replay(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
     """Run a failed or waiting operation again, from what is there now; raises `Refused` (409) for any other."""
-    operation = await find(tenant, operation_id)
-    if operation.state not in {"failed", "waiting"}:
-        detail = f"Operation {operation.id} is {operation.state}; only a failed or waiting one can be replayed."
-        raise Refused(Reason("operation", detail), status=409)
-    again = replace(
-        operation,
-        state="accepted",
-        waiting_for=None,
-        reasons=(),
-        handed_off=False,
-        not_before=now,
-        changed=now,
-        steps=replayed(operation),
-    )
-    try:
-        operation = await tenant.ledger.replace_operation(again)
-    except Changed:
-        raise Refused(Reason("operation", "The operation has just changed; look at it again."), status=409) from None
+    operation = await _accepted_again(tenant, operation_id, now)
     await _reopen_batches(tenant, operation.id, now)
     await tenant.queues.send(operation.queue, operation.id)
     if operation.kind != "assignment":  # whose own message sends those of its batches
         await tenant.send_batches(operation.id, now)
     return operation
+
+
+async def _accepted_again(tenant: Tenant, operation_id: str, now: datetime) -> Operation:
+    for _ in range(RACES):
+        operation = await find(tenant, operation_id)
+        if operation.state not in {"failed", "waiting"}:
+            detail = f"Operation {operation.id} is {operation.state}; only a failed or waiting one can be replayed."
+            raise Refused(Reason("operation", detail), status=409)
+        again = replace(
+            operation,
+            state="accepted",
+            waiting_for=None,
+            reasons=(),
+            handed_off=False,
+            not_before=now,
+            changed=now,
+            steps=replayed(operation),
+        )
+        with contextlib.suppress(Changed):  # a run that ends writes at the same moment; what it wrote is looked at
+            return await tenant.ledger.replace_operation(again)
+    raise Refused(Reason("operation", "The operation changes all the time; try again."), status=409)
 
 
 async def release(tenant: Tenant, operation_id: str) -> Operation:

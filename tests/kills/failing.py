@@ -74,9 +74,11 @@ async def fail_for_good(ground: Ground, known: Undisturbed, failure: ForGood) ->
         result.wrongs.append(f"Nothing says what is wrong: {states}.")
     await ground.faults([])
     run.unanswered = not begun.taken
+    await ground.come_to_rest(sweep=True)  # a run that moves yet may not be replayed
     for operation in await ground.operations():
         if operation["state"] in {"failed", "waiting"}:
-            await ground.api("POST", f"/operations/{operation['id']}/replay")
+            reply = await ground.api("POST", f"/operations/{operation['id']}/replay")
+            assert reply.status == 202, reply.text
     await run.converge(known, result, mails=0, told=True)
     return result, named or ""
 
