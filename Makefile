@@ -33,7 +33,8 @@ check: setup browser ## format, lint, types, import contracts and tests: what mu
 	@$(TESTS) $(ARGS)
 
 soak: setup ## every kill, every pair of kills, every failure: takes hours; GATEHOUSE_SEED=2 draws others
-	@GATEHOUSE_SOAK=1 $(PYTHON) -m pytest tests/kills tests/writers tests/storms tests/stories/test_vault_outage.py $(ARGS)
+	@GATEHOUSE_SOAK=1 $(PYTHON) -m pytest tests/kills tests/writers tests/storms tests/stories/test_vault_outage.py \
+		tests/rules/test_lives.py $(ARGS)
 
 bench: setup ## measure ours beside the plain way
 	@$(PYTHON) -m benchmarks $(ARGS)

@@ -13,15 +13,16 @@ However many find the same credential due at the same moment, they open one.
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from clients.ledger import Changed, new_operation_id, repeat_name
 from clients.tenant import Tenant
 from sso import rollover, rotation, vault_events
 from sso.caller import Caller
+from sso.due import Due, due, notice, opens, succeeds
 from sso.errors import GatehouseError, Reason, Refused
-from sso.model import Application, Key, ServicePrincipal, offboarded_since
+from sso.model import Application, Key, offboarded_since
 from sso.observed import Observed
 from sso.onboarding import credential_of, plan
 from sso.operation import Operation, accepted, planned
@@ -31,8 +32,6 @@ from vendors.profile import OidcProfile, Profile
 _log = logging.getLogger(__name__)
 
 REASON_LENGTH = 200
-# The timer tries what failed for good, such as a refusal by policy, once a day again: its owner is mailed each time.
-RETRY_FAILED = timedelta(days=1)
 
 
 async def rotate(tenant: Tenant, key: Key, body: object, caller: Caller, now: datetime) -> Operation:
@@ -48,7 +47,7 @@ async def rotate(tenant: Tenant, key: Key, body: object, caller: Caller, now: da
     if current is None:
         raise Refused(Reason("instance", f"'{key}' has no current credential. Repeat its onboarding."), status=409)
     last = await tenant.ledger.newest_of(key, "rotation")
-    if last and not last.finished and _succeeds(last) == current:
+    if last and not last.finished and succeeds(last) == current:
         if compromised:
             return await _compromise(tenant, last, now)
         raise _rotates_already(last)
@@ -94,11 +93,13 @@ async def tick(tenant: Tenant, now: datetime) -> int:
     """
     opened = 0
     service_principals = await tenant.graph.managed_service_principals()
+    under_way = {(op.key, succeeds(op)) async for op in tenant.ledger.unfinished() if op.kind == "rotation"}
     for key, application in await tenant.graph.managed():
         try:
             service_principal = service_principals.get(application.client_id)
-            due = _due(tenant.catalog.load(key.vendor), key, application, service_principal, now)
-            opened += due is not None and await _open_if_none(tenant, key, application, due, now)
+            for found in due(tenant.catalog.load(key.vendor), key, application, service_principal, now):
+                if (key, found.credential) not in under_way:
+                    opened += await _open_if_none(tenant, key, application, found, now)
         except (GatehouseError, LookupError, ValueError) as error:
             _log.warning("Rotation of %s could not be looked at: %s", key, error)
     return opened
@@ -124,50 +125,28 @@ async def near_expiry(tenant: Tenant, kind: object, data: object, now: datetime)
     if application is None or current is None or credential is None or current.version != event.version:
         _log.info("ignored an event of the vault: version %.40r of %s is not current", event.version, event.key)
         return False
-    policy = timedelta(days=profile.oidc.secret.renew_before_days) if isinstance(profile, OidcProfile) else None
-    due = policy is not None and rotation.is_due(credential, policy, now)
-    opened = due and await _open_if_none(tenant, event.key, application, credential.key_id, now, wake=True)
+    near = rotation.is_due(credential, notice(profile), now)
+    found = Due(credential.key_id)
+    opened = near and await _open_if_none(tenant, event.key, application, found, now, wake=True)
     if not opened:
         _log.info("an event of the vault opened nothing: the secret of %s is not due, or has its rotation", event.key)
     return opened
 
 
-def _due(
-    profile: Profile, key: Key, application: Application, service_principal: ServicePrincipal | None, now: datetime
-) -> str | None:
-    """The newest secret of ours, or the certificate that signs, where a successor is due."""
-    if isinstance(profile, OidcProfile):
-        ours = [p for p in application.passwords if rotation.carries_marker(p.display_name, key)]
-        newest = max(ours, key=lambda password: password.starts, default=None)
-        policy = timedelta(days=profile.oidc.secret.renew_before_days)
-        return newest.key_id if newest and rotation.is_due(newest, policy, now) else None
-    signing = rollover.active(service_principal) if service_principal else None
-    policy = timedelta(days=profile.saml.certificate.renew_before_days)
-    return signing.thumbprint if signing and rotation.is_due(signing, policy, now) else None
-
-
 async def _open_if_none(
-    tenant: Tenant, key: Key, application: Application, credential: str, now: datetime, *, wake: bool = False
+    tenant: Tenant, key: Key, application: Application, found: Due, now: datetime, *, wake: bool = False
 ) -> bool:
     """Open the rotation of a credential that is due, if it has none; `wake` sends the message of one that it has."""
     if offboarded_since(application.tags):
         return False  # it is deleted before anything of it ends, or brought back and found again
     last = await tenant.ledger.newest_of(key, "rotation")
-    if last and _succeeds(last) == credential:
-        if not last.finished:
-            if wake:
-                await tenant.queues.send(last.queue, last.id)
-            return False
-        if last.state == "failed" and now - last.changed < RETRY_FAILED:
-            return False
-    request = replace(standing(key, application), rotation=rotation.Rotation(credential))
+    if not opens(found, last, now):
+        if wake and last and not last.finished:
+            await tenant.queues.send(last.queue, last.id)
+        return False
+    request = replace(standing(key, application), rotation=rotation.Rotation(found.credential))
     _, opened = await _open(tenant, accepted(new_operation_id(now), "rotation", request, (), now), last)
     return opened
-
-
-def _succeeds(operation: Operation) -> str | None:
-    asked = from_json(operation.request).rotation
-    return asked.succeeds if asked else None
 
 
 async def _open(tenant: Tenant, opening: Operation, last: Operation | None) -> tuple[Operation, bool]:
@@ -175,7 +154,7 @@ async def _open(tenant: Tenant, opening: Operation, last: Operation | None) -> t
 
     The message is sent by each of them; where all died before, the sweep sends it.
     """
-    cause = repeat_name("rotation", str(opening.key), str(_succeeds(opening)), last.id if last else "none")
+    cause = repeat_name("rotation", str(opening.key), str(succeeds(opening)), last.id if last else "none")
     opening = replace(opening, id=await tenant.ledger.claim(cause, opening.id, opening.created))
     try:
         operation, opened = await tenant.ledger.add_operation(opening), True

@@ -7,7 +7,7 @@ waiting must never be what cuts a sign-in.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sso import steps
 from sso.rotation import WARN_BEFORE
@@ -29,19 +29,21 @@ NOTICE = WARN_BEFORE
 
 
 def hold_up(
-    planned: Iterable[Step], over: datetime | None, ends: datetime | None, now: datetime
+    planned: Iterable[Step], over: datetime | None, ends: datetime | None, now: datetime, needs: timedelta = NOTICE
 ) -> tuple[tuple[Step, ...], Pause | None]:
     """The steps that may be taken in spite of a freeze, up to the first that it holds up, and the pause for that one.
 
-    `over` is the end of the freeze that runs now, `ends` that of the credential which people use.
+    `over` is the end of the freeze that runs now, `ends` that of the credential which people use, and `needs` the time
+    that its vendor may take after a freeze.
     """
     if over is None:
         return tuple(planned), None
     taken: list[Step] = []
+    notice = max(NOTICE, needs)
     for step in planned:
         if isinstance(step, FINISHES):
             taken.append(step)
-        elif isinstance(step, REMOVES) or ends is None or ends >= over + NOTICE:
+        elif isinstance(step, REMOVES) or ends is None or ends >= over + notice:
             return tuple(taken), Pause("time", f"the end of the freeze on {over:%Y-%m-%d}", _look(over, ends, now))
         else:
             reason = f" In spite of the freeze until {over:%Y-%m-%d}: the credential in use ends on {ends:%Y-%m-%d}."

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from sso import app_management, freeze, offboarding, renewal, rollover, rotation, steps
 from sso.assignment import choose_role
+from sso.due import vendor_needs
 from sso.handoff import (
     Handoff,
     IdentityProvider,
@@ -92,7 +93,9 @@ def plan(
         return Plan((), cannot) if cannot else Plan(tuple(planner.succeed()), pause=planner.pause())
     differences = tuple(f"{difference} It stays." for difference in planner.wanted.differences())
     notes = (*differences, *planner.unmanaged(), *([app_management.FORBIDDEN] if planner.forbidden else []))
-    missing, held_up = freeze.hold_up((*first, *planner.steps(queued)), planner.freeze_over(), planner.ends(), now)
+    missing, held_up = freeze.hold_up(
+        (*first, *planner.steps(queued)), planner.freeze_over(), planner.ends(), now, vendor_needs(profile)
+    )
     pause = None if planner.stopped() else planner.pause()
     return Plan(missing, planner.block(), notes, differences, held_up or pause)
 
@@ -328,7 +331,7 @@ class _Planner:
             signs=new is not None and new.thumbprint == found.active_thumbprint,
             compromised=asked.reason == "compromised",
             told=page is not None and page.link_mailed is not None and page.code_mailed is not None,
-            pressed=self._pressed(new),
+            pressed=self._pressed(old, new),
             remind_at=next_reminder(page, self.profile) if page and page.operation == self.operation else None,
             warned=page is not None and page.warned is not None,
             acknowledged=self.observed.acknowledged(new.thumbprint if new else None),
@@ -337,12 +340,14 @@ class _Planner:
             now=self.now,
         )
 
-    def _pressed(self, new: TokenSigningCertificate | None) -> bool:
-        """Whether "activate now" was pressed for the successor, or by this operation's page before there was one."""
+    def _pressed(self, old: TokenSigningCertificate | None, new: TokenSigningCertificate | None) -> bool:
+        """For the successor, or before there was one: on this operation's page, or that of one that failed."""
         page = self.observed.page
-        if page is None or page.activated is None:
-            return False
-        return page.operation == self.operation or (new is not None and page.credential == new.thumbprint)
+        if page is None or page.activated is None or page.operation == self.operation:
+            return page is not None and page.activated is not None
+        if page.credential is None:
+            return old is not None and page.activated > old.starts
+        return new is not None and page.credential == new.thumbprint
 
     # People
 

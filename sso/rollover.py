@@ -195,7 +195,7 @@ ROLLOVER_TABLE: tuple[tuple[str, Callable[[Rollover], bool], RolloverStep], ...]
     ),
     (
         "The new one does not sign, the old one ends within 14 days, and the owner was not warned.",
-        lambda r: not r.signs and r.old is not None and r.old.ends - r.now <= WARN_BEFORE and not r.warned,
+        lambda r: not r.signs and r.old is not None and r.now < r.old.ends <= r.now + WARN_BEFORE and not r.warned,
         RolloverStep.WARN,
     ),
     (
@@ -224,6 +224,6 @@ def wake(rollover: Rollover) -> datetime:
     moments = [rollover.remind_at or rollover.now + LOOK_AGAIN]
     if rollover.needs_nobody and rollover.polled:
         moments = [rollover.polled]
-    if rollover.old and not rollover.signs and not rollover.warned:
+    if rollover.old and not rollover.signs and not rollover.warned and rollover.old.ends > rollover.now:
         moments.append(rollover.old.ends - WARN_BEFORE)
     return max(min(moments), rollover.now)

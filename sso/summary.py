@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sso import rollover, rotation
+from sso.due import notice
 from sso.handoff import one_line, unsealable
 from sso.letters import Letter, Organisation, moment
 from sso.model import Application, Key, KeyId, PasswordCredential, ServicePrincipal
@@ -220,13 +221,11 @@ def _in_use(managed: Managed) -> Iterator[tuple[str, datetime, datetime]]:
     """The credential of ours that sign-ins depend on: what it is, its end, and when its successor is due."""
     if isinstance(managed.profile, OidcProfile) and (ours := _ours(managed)):
         newest = max(ours, key=lambda password: password.starts)
-        notice = timedelta(days=managed.profile.oidc.secret.renew_before_days)
-        yield "its client secret", newest.ends, rotation.due_at(newest, notice)
+        yield "its client secret", newest.ends, rotation.due_at(newest, notice(managed.profile))
     if isinstance(managed.profile, SamlProfile) and managed.service_principal:
         active = rollover.active(managed.service_principal)
         if active:
-            notice = timedelta(days=managed.profile.saml.certificate.renew_before_days)
-            yield "its signing certificate", active.ends, rotation.due_at(active, notice)
+            yield "its signing certificate", active.ends, rotation.due_at(active, notice(managed.profile))
 
 
 def _profiles(night: Night) -> Iterator[tuple[str, Profile]]:

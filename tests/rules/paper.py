@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from sso import steps
 from sso.assignment import choose_role
-from sso.handoff import code_from, new_page, token_from, with_code
+from sso.handoff import Handoff, Page, as_reminder, facts_of, new_page, token_from, with_link
 from sso.model import (
     INTEGRATED_TAG,
     Application,
@@ -103,12 +103,14 @@ class Paper:
         self.wanted = wanted
         self.observed = observed or nothing(profile, wanted.key)
         self.deleted = self.observed  # what a deletion has put aside
+        self.now = NOW
+        self.operation = OPERATION
         # What is made later has a greater number, beside what an earlier paper made too.
         self._numbers = count(1000 * len(self.observed.versions))
 
     def planned(self) -> tuple[Step, ...]:
         """The plan as it is now."""
-        return plan(self.profile, self.wanted, self.observed, DEPLOYMENT, NOW, operation=OPERATION).steps
+        return plan(self.profile, self.wanted, self.observed, DEPLOYMENT, self.now, operation=self.operation).steps
 
     def take_all(self) -> Iterator[Step]:
         """Take the first step of the plan, plan again, and so on until the plan is empty."""
@@ -150,7 +152,7 @@ class Paper:
             case steps.AddCertificate():
                 found = self._service_principal
                 thumbprint = Thumbprint(self._new("thumbprint"))
-                added = TokenSigningCertificate(thumbprint, step.subject, NOW, step.ends, b"certificate")
+                added = TokenSigningCertificate(thumbprint, step.subject, self.now, step.ends, b"certificate")
                 return replace(observed, service_principal=replace(found, certificates=(*found.certificates, added)))
             case steps.ActivateCertificate():
                 assert step.thumbprint is not None, "the certificate is there when its activation is taken"
@@ -166,7 +168,8 @@ class Paper:
                 return self._closed(step.version)
             case steps.DiscardSecret() | steps.RetireSecret():
                 left = tuple(p for p in self._application.passwords if p.key_id != step.key_id)
-                return replace(observed, application=replace(self._application, passwords=left))
+                kept = tuple(replace(v, enabled=v.enabled and v.key_id != step.key_id) for v in observed.versions)
+                return replace(observed, application=replace(self._application, passwords=left), versions=kept)
             case steps.RetireCertificate():
                 found = self._service_principal
                 stay = tuple(c for c in found.certificates if c.thumbprint != step.thumbprint)
@@ -179,20 +182,21 @@ class Paper:
                 )
                 return replace(observed, assignments=observed.assignments + made_now)
             case steps.MailHandoff():
-                told = handoff(self.profile, self.wanted, observed, DEPLOYMENT, NOW)
+                told = handoff(self.profile, self.wanted, observed, DEPLOYMENT, self.now)
                 assert told is not None, "everything that is told exists when it is mailed"
-                page = new_page(told, OPERATION, token_from(bytes(32)), NOW)
-                return replace(observed, page=replace(page, link_mailed=NOW))
+                page = self._page_to_mail(told)
+                return replace(observed, page=replace(page, link_mailed=self.now))
             case steps.MailCode():
                 assert observed.page is not None, "the page is there when its code is mailed"
-                page = with_code(observed.page, code_from(bytes(16)), "salt", NOW)
-                return replace(observed, page=replace(page, code_mailed=NOW))
+                return replace(observed, page=replace(observed.page, code_mailed=self.now))
             case steps.Remind():
                 assert observed.page is not None, "the page is there when its holder is reminded"
-                return replace(observed, page=replace(observed.page, reminded=NOW, link_mailed=NOW))
+                days = self.profile.handoff.valid_days
+                page = as_reminder(observed.page, token_from(bytes(32)), days, self.now)
+                return replace(observed, page=replace(page, link_mailed=self.now))
             case steps.WarnOfEnd():
                 assert observed.page is not None, "the page is there when its owner is warned"
-                return replace(observed, page=replace(observed.page, warned=NOW))
+                return replace(observed, page=replace(observed.page, warned=self.now))
             case steps.EnableVersion() | steps.DisableVersion():
                 on = isinstance(step, steps.EnableVersion)
                 versions = tuple(replace(v, enabled=on) if v == step.version else v for v in observed.versions)
@@ -218,6 +222,12 @@ class Paper:
             case _:
                 assert_never(step)
 
+    def _page_to_mail(self, told: Handoff) -> Page:
+        older, token = self.observed.page, token_from(bytes(32))
+        if older and older.facts == facts_of(told) and older.state in {"open", "collected"} and not older.link_mailed:
+            return with_link(older, token, self.now)
+        return new_page(told, self.operation, token, self.now)
+
     @property
     def _application(self) -> Application:
         assert self.observed.application is not None, "no step about an application before it exists"
@@ -241,7 +251,7 @@ class Paper:
             display_name=display_name,
             unique_name=None,
             template_id=None,
-            created=NOW,
+            created=self.now,
             tags=(),
             identifiers=(),
             reply_urls=(),
@@ -271,10 +281,10 @@ class Paper:
 
     def _minted(self, step: steps.MintSecret) -> Observed:
         key_id = KeyId(self._new("key"))
-        password = PasswordCredential(key_id, step.display_name, NOW, step.ends)
+        password = PasswordCredential(key_id, step.display_name, self.now, step.ends)
         name = self.wanted.key.staged_secret_name
         staged = VaultVersion(
-            name, self._new("version"), True, key_id, NOW + timedelta(seconds=next(self._numbers)), None
+            name, self._new("version"), True, key_id, self.now + timedelta(seconds=next(self._numbers)), None
         )
         return replace(
             self.observed,
@@ -287,7 +297,7 @@ class Paper:
         assert staged is not None, "the staged version is there when it is promoted"
         ends = next(p.ends for p in self._application.passwords if p.key_id == staged.key_id)
         name, version = self.wanted.key.secret_name, self._new("version")
-        created = NOW + timedelta(seconds=next(self._numbers))
+        created = self.now + timedelta(seconds=next(self._numbers))
         current = VaultVersion(name, version, True, staged.key_id, created, ends)
         self.observed = replace(self.observed, versions=(*self.observed.versions, current))
         return self._closed(staged)

@@ -93,8 +93,15 @@ def test_ended_certificate_gets_no_successor_before_somebody_is_ready() -> None:
     """Where the certificate in use has ended a new one would sign at once: the vendor is asked before it is added."""
     ended = replace(TOLD, old=replace(OLD, ends=NOW), new=None, told=False)
     assert next_rollover_step(ended) is RolloverStep.ANNOUNCE
-    assert next_rollover_step(replace(ended, told=True, warned=True)) is RolloverStep.WAIT_VENDOR
+    assert next_rollover_step(replace(ended, told=True)) is RolloverStep.WAIT_VENDOR
     assert next_rollover_step(replace(ended, told=True, pressed=True)) is RolloverStep.ADD
+
+
+def test_what_has_ended_is_warned_of_no_more() -> None:
+    """A warning is about what comes: of a certificate that has ended, reminders alone remain, and it wakes for them."""
+    ended = replace(TOLD, old=replace(OLD, ends=NOW))
+    assert next_rollover_step(ended) is RolloverStep.WAIT_VENDOR
+    assert wake(ended) == ended.remind_at
 
 
 def test_vendor_that_keeps_one_from_the_metadata_sees_no_second_before_it_is_ready() -> None:
