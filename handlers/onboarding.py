@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from clients.graph.together import together
 from clients.ledger import Changed
 from clients.tenant import Held, Tenant, Work
+from clients.tenant.leasing import BUSY_PAUSE
 from sso import offboarding, permissions
 from sso.assignment import OVERDUE
 from sso.budget import cost
@@ -33,7 +34,6 @@ _log = logging.getLogger(__name__)
 
 PATIENCE = 20.0  # seconds that one run may wait for replication; more goes through the queue (design 5)
 RUN_LIMIT = timedelta(minutes=5)  # that one run may take; the host's limit is twice that
-BUSY_PAUSE = 15.0  # seconds until a key that another run holds is tried again
 ENDING_BY_ITSELF: frozenset[Kind] = frozenset({"rotation", "offboarding"})  # no acknowledgement ends these
 PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a grant shows late
 
@@ -46,7 +46,7 @@ async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
     if operation is None or operation.key is None or operation.finished:
         return
     this = _Run(tenant, operation, now)
-    async with tenant.leased(operation.key, lambda: this.now) as held:
+    async with tenant.leased(operation, now) as held:
         if held is None:
             await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
             return

@@ -3,19 +3,13 @@
 key into the vault -> joiner signed in -> mover's access changed -> leaver refused everywhere
 """
 
-import base64
-import hashlib
-import hmac
-import json
-import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.demo_display import Display
 from sandbox.demo_wire import Missing, Wire, eventually
+from sandbox.hr_system import HrSystem
 
-KEY_NAME = "gatehouse-webhook-hr-events"
 ENGINEER = {"department": "Sales", "jobTitle": "Sales Engineer", "country": "DE"}
 LAWYER = {"department": "Legal", "jobTitle": "Counsel", "country": "DE"}
 # By the rules of docs/entitlements.toml: what an engineer has, and what a lawyer has.
@@ -29,7 +23,7 @@ class People:
     def __init__(self, wire: Wire, display: Display) -> None:
         self._wire = wire
         self._display = display
-        self._key = secrets.token_bytes(32)
+        self._hr_system = HrSystem(wire)
         self._names: dict[str, str] = {}
 
     async def come_and_go(self) -> None:
@@ -38,7 +32,7 @@ class People:
             self._names[vendor] = (await self._wire.api("GET", f"/vendors/{vendor}"))["name"]
         person = await self._newcomer()
         self._display.begin("", f"{person} joins, moves and leaves, as the HR system says")
-        await self._keep_key()
+        await self._hr_system.keep_key()
         await self._says("joiner", person, ENGINEER)
         await self._sees(person, FIELD, inside=True)
         await self._sees(person, COMPLIANCE, inside=False)
@@ -64,47 +58,9 @@ class People:
             raise Missing("everybody has some access already, so nobody can join.")
         return min(free)
 
-    async def _keep_key(self) -> None:
-        """Put the key that the HR system signs with into the vault, as an operator does."""
-        environment, state = self._wire.state.env, self._wire.state
-        # A vault's audience is its domain without the vault's own name (graph-contract 17).
-        audience = f"https://{state.vault.partition('.')[2]}"
-        token = await self._wire.call(
-            "GET",
-            environment["IDENTITY_ENDPOINT"],
-            params={"api-version": "2019-08-01", "resource": audience},
-            headers={"X-IDENTITY-HEADER": environment["IDENTITY_HEADER"]},
-        )
-        await self._wire.call(
-            "PUT",
-            f"{state.vault}/secrets/{KEY_NAME}?api-version=7.4",
-            json={"value": f"whsec_{base64.b64encode(self._key).decode()}"},
-            headers={"Authorization": f"Bearer {token['access_token']}"},
-        )
-
     async def _says(self, kind: str, person: str, attributes: Mapping[str, str]) -> None:
-        """Send one signed event (Standard Webhooks) and wait until it is worked."""
-        now = datetime.now(UTC)
-        event = {
-            "specversion": "1.0",
-            "id": secrets.token_hex(8),
-            "source": "https://hr.contoso.com",
-            "type": f"gatehouse.person.{kind}",
-            "subject": person,
-            "time": now.isoformat(),
-            "datacontenttype": "application/json",
-            "data": {"attributes": attributes},
-        }
-        body, name, stamp = json.dumps(event).encode(), f"msg_{secrets.token_hex(8)}", str(int(now.timestamp()))
-        signature = hmac.digest(self._key, f"{name}.{stamp}.".encode() + body, hashlib.sha256)
-        headers = {
-            "Content-Type": "application/cloudevents+json",
-            "webhook-id": name,
-            "webhook-timestamp": stamp,
-            "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-        }
-        url = f"{self._wire.state.host}/api/hr-events"
-        [accepted] = (await self._wire.call("POST", url, data=body, headers=headers))["items"]
+        """Send one signed event and wait until it is worked."""
+        [accepted] = await self._hr_system.say(kind, [person], attributes)
 
         async def worked() -> Any:
             found = await self._wire.api("GET", f"/operations/{accepted['operation']}")

@@ -9,7 +9,7 @@
     page                SHA-256 of the link's token      a hand-off's page
     acknowledgement     key and credential               who said that a credential is in use
     unreadable          queue and message id             a message that no operation could be made of
-    lease               key                              one writer per application at a time
+    lease               key, or operation without one    one writer per application or event at a time
     person              object id                        what was said about somebody that still matters
     refused             hour, sender and reason          how many webhooks were not taken
     summary             day                              who mails that night's summary, and whether it was mailed

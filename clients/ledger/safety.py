@@ -33,9 +33,9 @@ class Intent:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to write to one key, until it is over or given back."""
+    """The right to carry something on, until it is over or given back."""
 
-    key: Key
+    name: str
     holder: str
     etag: str
 
@@ -93,31 +93,31 @@ class SafetyRows(Table):
         """The messages kept, newest first."""
         return [row async for row in self._query("PartitionKey eq 'unreadable'", {})]
 
-    async def take_lease(self, key: Key, holder: str, now: datetime, scale: float) -> Lease | None:
-        """Take the right to write to one key for 60 s (times `scale`); None while another holds it.
+    async def take_lease(self, name: str, holder: str, now: datetime, scale: float) -> Lease | None:
+        """Take the right to what has this name for 60 s (times `scale`); None while another holds it.
 
         There is no fencing in Graph: every write is safe to lose the race, the lease only makes races rare.
         """
-        row = _lease_row(key, holder, now + LEASE * scale)
+        row = _lease_row(name, holder, now + LEASE * scale)
         with contextlib.suppress(Changed):
-            return Lease(key, holder, await self._insert(row))
-        found = await self._find("lease", key.row)
+            return Lease(name, holder, await self._insert(row))
+        found = await self._find("lease", name)
         if found is not None and datetime.fromisoformat(found["until"]) + LEASE_MARGIN * scale > now:
             return None
         with contextlib.suppress(Changed):
             etag = await (self._insert(row) if found is None else self._replace(row, etag_of(found)))
-            return Lease(key, holder, etag)
+            return Lease(name, holder, etag)
         return None
 
     async def renew_lease(self, lease: Lease, now: datetime, scale: float) -> Lease:
         """Hold it for another 60 s (times `scale`); raises `Changed` where another has taken it."""
-        row = _lease_row(lease.key, lease.holder, now + LEASE * scale)
+        row = _lease_row(lease.name, lease.holder, now + LEASE * scale)
         return replace(lease, etag=await self._replace(row, lease.etag))
 
     async def release_lease(self, lease: Lease) -> None:
         """Give the right back; one that another has taken stays."""
-        await self._delete("lease", lease.key.row, lease.etag)
+        await self._delete("lease", lease.name, lease.etag)
 
 
-def _lease_row(key: Key, holder: str, until: datetime) -> dict[str, Any]:
-    return {"PartitionKey": "lease", "RowKey": key.row, "holder": holder, "until": until.isoformat()}
+def _lease_row(name: str, holder: str, until: datetime) -> dict[str, Any]:
+    return {"PartitionKey": "lease", "RowKey": name, "holder": holder, "until": until.isoformat()}

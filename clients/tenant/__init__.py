@@ -5,8 +5,9 @@ kill. Each non-idempotent call has its recovery (design: identity, order and rec
 rows whose repetition is success for grants, pages that say which of their mails was taken.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Self, assert_never, get_args
@@ -32,6 +33,7 @@ from sso.assignment import Batch, Change, Outcome
 from sso.errors import GatehouseError
 from sso.model import Key, ObjectId, OperationId
 from sso.observed import Observed
+from sso.operation import Operation
 from sso.steps import Step
 from vendors.catalog import Catalog
 from vendors.profile import Profile
@@ -157,9 +159,12 @@ class Tenant(Parts):
         except GatehouseError as error:  # before either was begun
             return error, error
 
-    def leased(self, key: Key, now: Callable[[], datetime]) -> AbstractAsyncContextManager[Held | None]:
-        """Hold the right to write to one key, as long as it takes; None while another run holds it."""
-        return leased(self, key, now)
+    def leased(self, operation: Operation, now: datetime) -> AbstractAsyncContextManager[Held | None]:
+        """Hold the right to carry an operation on, and to write to its key; None while another run holds it."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        name = operation.key.row if operation.key else operation.id
+        return leased(self, name, lambda: now + timedelta(seconds=loop.time() - began))
 
     async def reserve(self, writes: int, now: datetime, *, urgent: bool = False, in_line: bool = False) -> None:
         """Return when so many writes may be made within the shared budget; raises `NotReady` where that is not soon."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from clients.ledger import Changed
 from clients.tenant import Tenant, people
+from clients.tenant.leasing import BUSY_PAUSE
 from sso.assignment import OVERDUE, Change
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.letters import compose_operation_failed
@@ -32,9 +33,19 @@ class Carrying(ABC):
         """Go on to where the operation waits, is done or has failed; what is raised becomes its state."""
 
     async def through(self) -> None:
-        """Run once."""
-        with contextlib.suppress(Changed):  # another delivery of the same message is at it
-            await self._through()
+        """Run once; where another run is at it, the message comes again."""
+        tenant, operation = self.tenant, self.operation
+        # A mail cannot be found again once it is sent: two runs at once would both send it.
+        async with tenant.leased(operation, self.now) as held:
+            if held is None:
+                await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
+                return
+            found = await tenant.ledger.find_operation(operation.id)
+            if found is None or found.finished:
+                return
+            self.operation = found
+            with contextlib.suppress(Changed):  # a replay was faster
+                await self._through()
 
     async def _through(self) -> None:
         try:

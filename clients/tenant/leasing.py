@@ -1,4 +1,4 @@
-"""One writer per key: the lease is renewed beside whatever its holder does, and a holder that lost it is told."""
+"""One run at a time: the lease is renewed beside whatever its holder does, and a holder that lost it is told."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,9 @@ from datetime import datetime
 from clients.ledger import Changed, Lease
 from clients.tenant.parts import READ_PAUSE, Parts
 from sso.errors import NotReady
-from sso.model import Key
 
 RENEWAL = 20.0  # seconds after which a lease of 60 s is renewed
+BUSY_PAUSE = 15.0  # seconds until what another run holds is tried again
 
 
 @dataclass
@@ -25,9 +25,9 @@ class Held:
 
 
 @asynccontextmanager
-async def leased(parts: Parts, key: Key, now: Callable[[], datetime]) -> AsyncIterator[Held | None]:
-    """Hold the right to write to one key; None while another run holds it."""
-    lease = await parts.ledger.take_lease(key, secrets.token_hex(8), now(), parts.settings.wait_scale)
+async def leased(parts: Parts, name: str, now: Callable[[], datetime]) -> AsyncIterator[Held | None]:
+    """Hold the right to what has this name; None while another run holds it."""
+    lease = await parts.ledger.take_lease(name, secrets.token_hex(8), now(), parts.settings.wait_scale)
     if lease is None:
         yield None
         return

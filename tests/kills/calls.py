@@ -34,6 +34,11 @@ class Cut:
         return self.service, self.operation, self.part, self.nth, self.when
 
     @property
+    def calls(self) -> set[str]:
+        """The names of the calls that are cut here, wherever."""
+        return {name for name, _ in self.kinds}
+
+    @property
     def plan(self) -> dict[str, Any]:
         """The entry of the fault plan that holds the call."""
         entry = {"service": self.service, "operation": self.operation, "nth": self.nth, "fault": "hold"}

@@ -11,7 +11,7 @@ import aiohttp
 
 from tests.kills.calls import Cut, cuts_of
 from tests.kills.end_state import EndState, differences
-from tests.kills.ground import SEED, Ground
+from tests.kills.ground import LOOK, SEED, Ground
 from tests.kills.stories import Story
 
 REACH = 15.0  # seconds of the wall until a story must have come to the call that is to be cut
@@ -56,7 +56,7 @@ async def undisturbed(ground: Ground, story: Story) -> Undisturbed:
     second, ends = await _unhurried(ground, story)
     names = {moment.name for moment in cuts_of(first)}
     found = Undisturbed(story, second, [moment for moment in cuts_of(second) if moment.name in names], ends)
-    if story.ends_with_people:
+    if story.loses:
         again = Run(ground, story)
         await again.prepare()
         await story.lose(ground)
@@ -114,9 +114,10 @@ async def _die_at(run: "Run", cuts: Sequence[Cut], result: Result) -> int:
             run.unanswered |= place == 0 and not going_on.done() and not story.ends_with_people
             await ground.kill()
             if held:  # what the host did beside this call until now was cut with it
-                mails += unrecorded_mails(await ground.calls(run.since), held, moment)
+                mails += unrecorded_mails(await ground.calls(run.since), held, moment, story.mails_are_noted_in)
             going_on.cancel()
             await asyncio.gather(going_on, return_exceptions=True)
+            await ground.make_overdue()
             await ground.new_host()
             await ground.faults([])
         try:
@@ -134,14 +135,16 @@ async def _reach(run: "Run", moment: Cut, going_on: asyncio.Task[None]) -> dict[
             while not (held := await ground.parked(run.since)):
                 if going_on.done() and await ground.is_quiet() and not await ground.parked(run.since):
                     raise NotReached(f"The story ended without {moment}.")
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(LOOK)
     except TimeoutError:
         raise NotReached(f"{moment} did not come within {REACH:.0f} s.") from None
     return held
 
 
-def unrecorded_mails(calls: Sequence[Mapping[str, Any]], held: Mapping[str, Any], moment: Cut) -> int:
-    """How many mails were taken whose page does not say so yet: only those may come twice.
+def unrecorded_mails(
+    calls: Sequence[Mapping[str, Any]], held: Mapping[str, Any], moment: Cut, noted_in: str = "page"
+) -> int:
+    """How many mails were taken of which no row of that partition says so yet: only those may come twice.
 
     Link and code go at the same moment, and each is noted by a write of its own.
     """
@@ -150,7 +153,7 @@ def unrecorded_mails(calls: Sequence[Mapping[str, Any]], held: Mapping[str, Any]
         happened = call["status"] is not None or (call["seq"] == held["seq"] and moment.when == "after")
         if happened and call["operation"] == MAIL:
             unrecorded += 1
-        elif happened and call["method"] == "PUT" and "PartitionKey='page'" in unquote(call["path"]):
+        elif happened and call["method"] == "PUT" and f"PartitionKey='{noted_in}'" in unquote(call["path"]):
             unrecorded = max(unrecorded - ((call["status"] or 204) < 300), 0)
     return unrecorded
 

@@ -28,14 +28,17 @@ class EndState:
     ) -> None:  # fmt: skip
         self._known = set(GUID.findall(json.dumps(before)))
         self.new = {kind: _new(before[kind], after[kind]) for kind in KINDS}
+        accounts = {user["id"]: user for user in before["users"]}
+        self.people = [user for user in after["users"] if user != accounts.get(user["id"])]
         self.vault: Mapping[str, Any] = after["vault"]
         self.mails = list(mails)
         self.operations = list(operations)
 
     @property
     def tenant(self) -> State:
-        """Directory and vault, comparable."""
+        """Directory and vault, comparable; of people those whose account is another than it was."""
         return {
+            "people": self._plain(self.people),
             **{
                 kind: sorted((self._plain(entry) for entry in entries), key=_text) for kind, entries in self.new.items()
             },
@@ -84,7 +87,7 @@ class EndState:
         current = [
             version
             for name, secret in self.vault.items()
-            if not name.endswith("-staged")
+            if name.endswith("-client-secret")
             for version in secret["versions"]
             if version["enabled"]
         ]

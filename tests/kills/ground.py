@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,12 @@ SOAK = os.environ.get("GATEHOUSE_SOAK") == "1"
 # A minute of the app's patience is 0.6 s: leases and pauses are over soon, and a busy machine's hiccup is no outage.
 RATE = 100.0
 SETTLE = 30.0  # seconds of the wall, after which what still moves is a failure
+SWEEP_AGE = timedelta(minutes=2)  # of the app: how long the time of what lies still must have passed
+LOOK = 0.06  # seconds of the wall between two looks, which take the machine from what is looked at
 STILL = 0.4  # seconds of the wall without a change, after which the sweep's timer may as well run
 NEVER = "0 0 4 1 1 *"  # timers are called by hand, so that no call of theirs moves the count of a story's calls
 TIMERS = ("GATEHOUSE_SWEEP_SCHEDULE", "GATEHOUSE_ROTATION_SCHEDULE", "GATEHOUSE_SUMMARY_SCHEDULE")
+RULES = Path(__file__).with_name("entitlements.toml")
 RESTING = {None, "acknowledgement", "parameters", "permission", "consent"}
 
 
@@ -107,6 +110,8 @@ class Ground(World):
     async def come_to_rest(self, *, sweep: bool, within: float = SETTLE) -> None:
         """Wait until everything rests; with `sweep`, the timer that takes up what lies still runs meanwhile."""
         loop = asyncio.get_running_loop()
+        if sweep and not await self.is_quiet():
+            await self.sweep()
         seen: list[str] = []
         moved = loop.time()
         async with asyncio.timeout(within):
@@ -117,18 +122,32 @@ class Ground(World):
                 elif sweep and loop.time() - moved > STILL:
                     await self.sweep()
                     moved = loop.time()
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(LOOK)
+
+    async def make_overdue(self) -> None:
+        """Let the sweep's two minutes have passed for what was to be done, while no host runs."""
+        batches = [f"batch:{operation['id']}" for operation in await self.operations()]
+        for partition in ("operation", *batches):
+            await self.age(partition, SWEEP_AGE / RATE, "not_before")
 
     async def age(self, partition: str, span: timedelta, *fields: str) -> None:
         """Let so much time have passed since these moments of every row."""
+
+        def older(value: dict[str, Any]) -> dict[str, Any]:
+            return {
+                name: (datetime.fromisoformat(value[name]) - span).isoformat() for name in fields if value.get(name)
+            }
+
+        await self.amend(partition, older)
+
+    async def amend(self, partition: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Write into every row of a partition what the change of its value says."""
         table = self.tables.get_table_client("gatehouse")
         for row in await self.rows(partition):
             value = await self._value(row)
-            older = {
-                name: (datetime.fromisoformat(value[name]) - span).isoformat() for name in fields if value.get(name)
-            }
-            changed = {name: moment for name, moment in older.items() if name in row}
-            await table.update_entity({**row, **changed, "value0": json.dumps({**value, **older})})
+            changed = change(value)
+            beside = {name: entry for name, entry in changed.items() if name in row}
+            await table.update_entity({**row, **beside, "value0": json.dumps({**value, **changed})})
 
     async def sweep(self) -> None:
         """Let the timer run now."""
@@ -155,7 +174,7 @@ def rests(operation: dict[str, Any]) -> bool:
     # An offboarding waits for its days; for whatever is shorter it waits for the tenant.
     if operation["kind"] == "offboarding" and waiting.get("what") == "time":
         return bool(waiting["whom"] != "the tenant")
-    rests_for = waiting.get("what") in RESTING - {None} or waiting.get("whom") == "the overlap"
+    rests_for = waiting.get("what") in RESTING - {None} or waiting.get("whom") in {"the overlap", "a grace"}
     return operation["state"] == "waiting" and rests_for
 
 
@@ -172,7 +191,8 @@ async def open_ground(log: Path, *, rate: float = RATE) -> AsyncIterator[Ground]
         ):
             ground = Ground(state, session, tls, log)
             ground.tables, ground.queues = tables, queues
-            ground.nursery = await Nursery.open(state.host_settings, log, **dict.fromkeys(TIMERS, NEVER))
+            settings = {**dict.fromkeys(TIMERS, NEVER), "GATEHOUSE_ENTITLEMENTS": str(RULES)}
+            ground.nursery = await Nursery.open(state.host_settings, log, **settings)
             try:
                 async with watched(ground.watch):
                     yield ground

@@ -29,8 +29,12 @@ class Story(ABC):
     vendor: str
     ends_with_people = False
     """Whether the story itself is people's doing, so that the app at rest says nothing yet."""
+    loses = False
+    """Whether people can lose what they were given and ask for it again, which is another undisturbed end."""
     repeatable = True
     """Whether a caller that got no answer may send its request again when everything is done."""
+    mails_are_noted_in = "page"
+    """The partition of the ledger whose rows say that a mail was sent."""
 
     async def prepare(self, ground: Ground) -> None:  # noqa: B027  # most begin at the seed
         """Bring the tenant to where the story begins, undisturbed."""
@@ -40,7 +44,7 @@ class Story(ABC):
         """Send the request."""
 
     async def lose(self, ground: Ground) -> None:  # noqa: B027  # most have nothing to lose
-        """Another undisturbed end: people lose what they were given, where that can happen, and ask for it again."""
+        """Lose what was given, and ask for it again."""
 
     async def people(self, ground: Ground) -> None:
         """What people do once the app rests: the vendor is set up from its hand-off."""
@@ -174,6 +178,7 @@ class Collection(Story):
     """The vendor's side collects its secret on the page, sets itself up and acknowledges."""
 
     ends_with_people = True
+    loses = True
 
     def __init__(self, name: str, vendor: str) -> None:
         self.name, self.vendor = name, vendor

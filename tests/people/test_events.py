@@ -1,5 +1,6 @@
 """Events worked: joiner, mover, leaver and rehire against a tenant, each from a signed delivery to the access left."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,21 @@ async def test_two_events_at_once_end_as_the_newer_one_says(ours: Hostless) -> N
     assert (await ours.operation(joined.id)).state == "done"
     preview = await handlers.entitlements.preview(ours.tenant, {"person": HELPDESK}, ours.now)
     assert preview["items"][0]["entitled"] == []  # who has left is given nothing, whatever the directory says
+
+
+async def test_message_that_comes_twice_at_once_mails_once(ours: Hostless) -> None:
+    """Two runs of one event at the same moment tell the owner once: the other one comes again, and finds it ended."""
+    joins = event("joiner", ours.now, HELPDESK, attributes={"department": "Sales"})
+    (joined,) = await handlers.webhooks.accept(ours.tenant, delivery(joins, ours.now, "joins"), None, ours.now)
+    (work,) = await ours.take()
+    await ours.run(work)
+    (granting,) = await ours.take()
+    await ours.run(granting)
+    (work,) = await ours.take()  # what is left is to tell
+    await asyncio.gather(*(ours.run(work) for _ in range(4)))
+    assert (await ours.operation(joined.id)).state == "done"
+    assert len(await mails(ours, "a person to add")) == 1
+    assert (await ours.left()) == {"hr-events": 3}
 
 
 async def test_person_who_has_no_account_yet(ours: Hostless) -> None:

@@ -67,16 +67,16 @@ async def test_secret_that_cannot_be_minted_holds_up_no_consent(hostless: Hostle
 async def test_lease_is_one_holders_until_it_is_over(hostless: Hostless) -> None:
     """Another takes a lease only when it is over, and whoever had it is told when it wants it renewed."""
     ledger, key, begin = hostless.tenant.ledger, key_of("clicktime", "default"), hostless.now
-    lease = await ledger.take_lease(key, "one", begin, 1)
+    lease = await ledger.take_lease(key.row, "one", begin, 1)
     assert lease
-    assert await ledger.take_lease(key, "other", hostless.later(seconds=59), 1) is None
+    assert await ledger.take_lease(key.row, "other", hostless.later(seconds=59), 1) is None
     lease = await ledger.renew_lease(lease, hostless.now, 1)
-    assert await ledger.take_lease(key, "other", hostless.later(seconds=64), 1) is None
-    other = await ledger.take_lease(key, "other", hostless.later(seconds=2), 1)
+    assert await ledger.take_lease(key.row, "other", hostless.later(seconds=64), 1) is None
+    other = await ledger.take_lease(key.row, "other", hostless.later(seconds=2), 1)
     assert other
     with pytest.raises(Changed):
         await ledger.renew_lease(lease, hostless.now, 1)
     await ledger.release_lease(lease)
-    assert await ledger.take_lease(key, "third", hostless.now, 1) is None
+    assert await ledger.take_lease(key.row, "third", hostless.now, 1) is None
     await ledger.release_lease(other)
-    assert await ledger.take_lease(key, "third", hostless.now, 1)
+    assert await ledger.take_lease(key.row, "third", hostless.now, 1)
