@@ -253,9 +253,13 @@ async def ours(tenant: Tenant, kind: Kind, instance: str) -> None:
     body = body_of(kind, instance)
     operation = await handlers.intake.accept(tenant, body, Caller(None, None), datetime.now(UTC))
     await handlers.onboarding.run(tenant, operation.id, datetime.now(UTC))
-    found = await tenant.ledger.find_operation(operation.id)
-    if found is None or not found.handed_off:
-        raise RuntimeError(f"The onboarding of {kind.vendor} stopped: {found}")
+
+
+async def see_handed_off(tenant: Tenant) -> None:
+    """Look that every onboarding came to its hand-off; raises `RuntimeError`."""
+    found, _ = await tenant.ledger.operations()
+    if stopped := [operation for operation in found if not operation.handed_off]:
+        raise RuntimeError(f"An onboarding stopped: {stopped[0]}")
 
 
 async def measure_all(bench: Bench, tenant: Tenant) -> list[tuple[Measured, Measured]]:
@@ -270,6 +274,7 @@ async def measure_all(bench: Bench, tenant: Tenant) -> list[tuple[Measured, Meas
     for kind in KINDS:
         mine = await bench.measure(partial(ours, tenant, kind, "default"))
         measured.append((mine, await bench.measure(partial(bench.plain, kind, f"plain-{kind.vendor}"))))
+    await see_handed_off(tenant)
     return measured
 
 

@@ -3,6 +3,7 @@
 import base64
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -16,6 +17,14 @@ _log = logging.getLogger(__name__)
 _UNFOLDED = SMTP.clone(max_line_length=998)
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A mail that only has to be posted."""
+
+    reference: str
+    content: bytes = field(repr=False)  # base64 of MIME; a plain hand-off holds a secret
+
+
 class Mailer:
     """Sends mails from one mailbox; `post` takes the base64 of a MIME message (graph-contract section 12)."""
 
@@ -24,10 +33,14 @@ class Mailer:
         self._sender = sender
         self._post = post
 
-    async def send(self, mail: Mail) -> None:
-        """Send one mail; 202 means taken, not delivered, and a repeat after a cut answer sends it twice."""
-        await self._post(base64.b64encode(mime(mail, self._sender)))
-        _log.info("Sent the mail with reference %s.", mail.reference)
+    def ready(self, mail: Mail) -> Ready:
+        """A mail as it will travel."""
+        return Ready(mail.reference, base64.b64encode(mime(mail, self._sender)))
+
+    async def post(self, ready: Ready) -> None:
+        """Post one mail; 202 means taken, not delivered, and a repeat after a cut answer sends it twice."""
+        await self._post(ready.content)
+        _log.info("Sent the mail with reference %s.", ready.reference)
 
 
 def mime(mail: Mail, sender: str) -> bytes:

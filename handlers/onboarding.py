@@ -196,7 +196,7 @@ class _Run:
     async def _end(self, rest: Plan) -> None:
         if self.operation.handed_off:
             await self._save(self.operation)
-            await self.tenant.settle(self.operation.id, self.now)
+            await self.tenant.settle(self.operation.id, self.now, self.operation)
         elif rest.block and rest.block.what == "undone":
             undone = replace(self.operation, state="done", waiting_for=None)
             await self._save(replace(undone, reasons=(Reason("tenant", rest.block.detail),)))
@@ -206,7 +206,7 @@ class _Run:
             await self._save(replace(self.operation, state="done", waiting_for=None))
         elif rest.block is None:
             await self._save(replace(self.operation, handed_off=True, not_before=self.now))
-            await self.tenant.settle(self.operation.id, self.now)
+            await self.tenant.settle(self.operation.id, self.now, self.operation)
         elif rest.block.what == "failed":
             await self._fail((Reason("vendor", rest.block.detail),))
         else:

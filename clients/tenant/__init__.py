@@ -191,6 +191,6 @@ class Tenant(Parts):
         found = [await braking.release_brake(self, kind, operation) for kind in get_args(brake.Kind)]
         return tuple(released for held in found for released in held)
 
-    async def settle(self, operation: OperationId, now: datetime) -> None:
+    async def settle(self, operation: OperationId, now: datetime, written: Operation | None = None) -> None:
         """Move an operation whose own run is through to where batches and acknowledgement have brought it."""
-        await settle(self, operation, now)
+        await settle(self, operation, now, written)

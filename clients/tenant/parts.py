@@ -8,7 +8,7 @@ from azure.identity.aio import DefaultAzureCredential
 from clients.envelope import enclosed
 from clients.graph import Graph
 from clients.ledger import Ledger
-from clients.mail import Mailer
+from clients.mail import Mailer, Ready
 from clients.queues import Queues
 from clients.render import render_mail
 from clients.settings import Settings
@@ -118,5 +118,9 @@ class Parts:
         return len(await self.graph.managed())
 
     async def mail(self, letter: Letter) -> None:
-        """Seal what a letter holds sealed, put it into words and send it."""
-        await self.mailer.send(render_mail(enclosed(letter)))
+        """Put a letter into words and send it."""
+        await self.mailer.post(self.ready(letter))
+
+    def ready(self, letter: Letter) -> Ready:
+        """Seal what a letter holds sealed, and put it into words; `mailer.post` sends it."""
+        return self.mailer.ready(render_mail(enclosed(letter)))

@@ -12,18 +12,24 @@ from sso.operation import DECIDE_THEMSELVES, Operation
 from sso.operation import settle as decide
 
 
-async def settle(parts: Parts, operation_id: OperationId, now: datetime) -> None:
-    """Move an operation to where it stands; an onboarding that ends ends every other that waits for the same."""
-    settled = await _settle(parts, operation_id, now)
+async def settle(parts: Parts, operation_id: OperationId, now: datetime, written: Operation | None = None) -> None:
+    """Move an operation to where it stands; an onboarding that ends ends every other that waits for the same.
+
+    Whoever has just written it hands it in, and it is read again only where somebody else was at it.
+    """
+    settled = await _settle(parts, operation_id, now, written)
     if settled and settled.key and settled.kind == "onboarding" and settled.state == "done":
         for other in await parts.ledger.unfinished_of(settled.key):
             if other.handed_off:
                 await _settle(parts, other.id, now)
 
 
-async def _settle(parts: Parts, operation_id: OperationId, now: datetime) -> Operation | None:
+async def _settle(
+    parts: Parts, operation_id: OperationId, now: datetime, written: Operation | None = None
+) -> Operation | None:
     for _ in range(RACES):
-        operation = await parts.ledger.find_operation(operation_id)
+        operation = written or await parts.ledger.find_operation(operation_id)
+        written = None
         if operation is None or operation.finished:
             return operation
         if operation.kind in DECIDE_THEMSELVES:

@@ -2,13 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from clients.graph.together import attempted, together
 from clients.ledger import Changed
+from clients.mail import Ready
 from clients.tenant.credentials import prove_certificate, prove_published
 from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
 from sso import steps
@@ -67,25 +68,33 @@ async def mail_both(
     """Mail link and code of a new page at the same moment, by two calls: each is noted and repeated by itself."""
     told = _told(parts, work, now)
     token, code = token_from(secrets.token_bytes(32)), code_from(secrets.token_bytes(16))
-    page, _ = await together(_with_code(_page_to_mail(work, told, token, now), code, now), _prove(parts, work, told))
-    page = await _open(parts, work, page, now)
+    opening = _page_to_mail(work, told, token, now)
+    # Hashing, proving and writing take their time beside one another; what is written goes out only once all is well.
+    coded, _, link, by_code = await together(
+        _with_code(opening, code, now),
+        _prove(parts, work, told),
+        _ready(parts, _link_letter(parts, work, told, opening, token)),
+        _ready(parts, _code_letter(parts, work, told, opening, code)),
+    )
+    page = await _open(parts, work, coded, now)
     noting = asyncio.Lock()
 
-    async def tell(letter: Letter, stamped: Callable[[Page], Page]) -> None:
+    async def tell(mail: Ready, stamped: Callable[[Page], Page]) -> None:
         nonlocal page
-        await parts.mail(letter)
+        await parts.mailer.post(mail)
         async with noting:
             page = await _stamp(parts, page, stamped)
 
-    link, by_code = await together(
-        _link_letter(parts, work, told, page, token), _code_letter(parts, work, told, page, code)
-    )
     sent = await attempted(
         tell(link, lambda found: replace(found, link_mailed=now)),
         tell(by_code, lambda found: replace(found, code_mailed=now)),
     )
     observed = replace(work.observed, page=page)
     return sent[0] or observed, sent[1] or observed
+
+
+async def _ready(parts: Parts, letter: Awaitable[Letter]) -> Ready:
+    return parts.ready(await letter)
 
 
 async def remind(parts: Parts, work: Work, now: datetime) -> Observed:

@@ -311,7 +311,8 @@ async def test_the_mailer_posts_base64_of_the_mime_message() -> None:
     async def post(content: bytes) -> None:
         posted.append(content)
 
-    await Mailer(ORGANISATION.mail_sender, post).send(told(handoff()))
+    mailer = Mailer(ORGANISATION.mail_sender, post)
+    await mailer.post(mailer.ready(told(handoff())))
     [content] = posted
     message = message_from_bytes(base64.b64decode(content, validate=True), policy=default)
     assert message["To"] == OWNER.address
