@@ -14,6 +14,7 @@ DEFAULT_PERMISSIONS = (
     "Mail.Send",
     "User.EnableDisableAccount.All",
     "User.RevokeSessions.All",
+    "AuditLog.Read.All",
 )
 """What an administrator has granted the app's identity before the story begins."""
 

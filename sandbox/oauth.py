@@ -103,12 +103,22 @@ class Oauth:
         if grant_type not in ("client_credentials", "authorization_code"):
             raise SignInError(70003, value=grant_type)
         service_principal = require_service_principal(self._tenant.directory, client_id)
-        self._check_secret(client_id, secret)
+        credential = self._check_secret(client_id, secret)
         if grant_type == "client_credentials":
-            return self._app_only(given, service_principal)
-        return self._redeem(given, service_principal)
+            granted, resource = self._app_only(given, service_principal)
+        else:
+            granted, resource = self._redeem(given, service_principal), self._tenant.urls.graph
+        self._note_use(service_principal, credential, resource)
+        return granted
 
-    def _check_secret(self, client_id: str, secret: str | None) -> None:
+    def _note_use(self, service_principal: GraphObject, credential: GraphObject, resource: str) -> None:
+        directory = self._tenant.directory
+        application = require_application(directory, str(service_principal["appId"]))
+        resource_id = directory.graph_service_principal_id if resource == self._tenant.urls.graph else None
+        self._tenant.credential_uses.note(application, credential, resource_id, str(service_principal["id"]))
+
+    def _check_secret(self, client_id: str, secret: str | None) -> GraphObject:
+        """The credential that a secret is the value of; raises `SignInError`."""
         application = require_application(self._tenant.directory, client_id)
         if not secret:
             raise SignInError(7000218)
@@ -121,7 +131,8 @@ class Oauth:
                 raise SignInError(7000222, client_id=client_id)
             if not self._is_known(client_id, credential["keyId"]):
                 break
-            return
+            found: GraphObject = credential
+            return found
         raise SignInError(7000215, client_id=client_id)
 
     def _is_known(self, client_id: str, key_id: str) -> bool:
@@ -134,7 +145,8 @@ class Oauth:
             return max(known) <= self._tenant.clock.now()
         return known[unkind.draws.pick(len(known), "token server", client_id)] <= self._tenant.clock.now()
 
-    def _app_only(self, given: Mapping[str, str], service_principal: GraphObject) -> dict[str, Any]:
+    def _app_only(self, given: Mapping[str, str], service_principal: GraphObject) -> tuple[dict[str, Any], str]:
+        """The answer, and the resource that its token is for."""
         scope = _required(given, "scope")
         if not scope.endswith("/.default") or " " in scope:
             raise SignInError(1002012, value=scope)
@@ -152,12 +164,13 @@ class Oauth:
             client_id=str(service_principal["appId"]),
             roles=roles,
         )
-        return {
+        answer = {
             "token_type": "Bearer",
             "expires_in": ACCESS_TOKEN_SECONDS,
             "ext_expires_in": ACCESS_TOKEN_SECONDS,
             "access_token": access_token,
         }
+        return answer, resource
 
     def _redeem(self, given: Mapping[str, str], service_principal: GraphObject) -> dict[str, Any]:
         redirect_uri = _required(given, "redirect_uri")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sandbox.calls import CallLog
 from sandbox.certificates import make_signing_pair
 from sandbox.clock import Clock
+from sandbox.credential_uses import CredentialUses
 from sandbox.directory import Directory
 from sandbox.mailbox import Mailbox
 from sandbox.seed import PEOPLE, seed_directory
@@ -93,6 +94,7 @@ class SandboxTenant:
         self.vault_events = VaultEvents(self.vault, self.clock)
         self.switches = self._first_switches
         self.unkind = Unkindness(self.seed, self.clock, lambda: self.switches)
+        self.credential_uses = CredentialUses(self.clock, self.unkind.draws)
 
     @property
     def gate(self) -> Gate:

@@ -178,8 +178,9 @@ def compose_handoff(
     asked: Asked | None = None,
     secret: Secret | None = None,
     reminder: bool = False,
+    used: tuple[str, ...] = (),
 ) -> Letter:
-    """The hand-off's mail: the link and every public value, never the code.
+    """The hand-off's mail: the link and every public value, never the code; a reminder says what was `used`.
 
     `secret` is given only where it travels with the mail: in a plain hand-off, which profile and setting both allow, or
     encrypted to the certificate that the profile pins; raises `ValueError` otherwise.
@@ -211,6 +212,7 @@ def compose_handoff(
         "guide": handoff.guide,
         "page_url": page_url,
         "reminder": reminder,
+        "used": used,
         "valid_until": moment(valid_until),
         "reference": reference,
     }

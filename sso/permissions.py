@@ -19,6 +19,7 @@ POLICIES = "Policy.Read.All"
 MAIL = "Mail.Send"
 DISABLE = "User.EnableDisableAccount.All"
 REVOKE = "User.RevokeSessions.All"
+REPORTS = "AuditLog.Read.All"
 
 USES = {
     APPLICATIONS: "create and configure applications",
@@ -29,16 +30,18 @@ USES = {
     POLICIES: "fit credentials to the tenant's app management policy",
     DISABLE: "disable the account of somebody who has left",
     REVOKE: "end the sign-in sessions of somebody who has left",
+    REPORTS: "tell in a reminder whether a secret was used",
     MAIL: "send hand-offs (or a grant in Exchange, limited to one mailbox, which no token shows)",
 }
-# Without these everything but the end of a leaver's account works, and such an operation waits for them.
-OPTIONAL = frozenset({DISABLE, REVOKE})
+# Without these all works but the end of a leaver's account, which waits for them, and a hint in a reminder.
+OPTIONAL = frozenset({DISABLE, REVOKE, REPORTS})
 # What a higher permission of the token includes (graph-contract 2).
 INCLUDED = {
     USERS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"}),
     GROUPS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All"}),
     POLICIES: frozenset({"Policy.ReadWrite.ApplicationConfiguration"}),
     CONSENT: frozenset({"Directory.ReadWrite.All"}),
+    REPORTS: frozenset({"Directory.Read.All", "Directory.ReadWrite.All"}),
     DISABLE: frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
     REVOKE: frozenset({"User.ReadWrite.All", "Directory.ReadWrite.All"}),
 }

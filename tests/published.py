@@ -89,7 +89,7 @@ def _answered(call: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
     if operation is None:
         yield "operation", {"not": {}}, call["operation"]  # carried out, and nothing publishes it
         return
-    if call["path"].startswith("/beta/"):
+    if call["path"].startswith("/beta/applicationTemplates"):
         yield "response", CONFIGURATION_URIS, call["response"]
         return
     answers = operation["responses"]

@@ -8,9 +8,10 @@ from clients.graph.directory import DirectoryCalls
 from clients.graph.pairs import PairCalls
 from clients.graph.people import PeopleCalls
 from clients.graph.policies import PolicyCalls
+from clients.graph.reports import ReportCalls
 
 __all__ = ["Graph"]
 
 
-class Graph(PairCalls, PeopleCalls, DirectoryCalls, PolicyCalls):
+class Graph(PairCalls, PeopleCalls, DirectoryCalls, PolicyCalls, ReportCalls):
     """Microsoft Graph of one tenant."""

@@ -1,6 +1,7 @@
 """Steps that tell people: hand-off, code, change of owner. A page's row is written before its mail is sent."""
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,8 +13,9 @@ from clients.ledger import Changed
 from clients.mail import Ready
 from clients.tenant.credentials import prove_certificate, prove_published
 from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
-from sso import steps
+from sso import permissions, steps
 from sso.errors import GatehouseError, NotReady
+from sso.evidence import hints
 from sso.handoff import (
     Handoff,
     Page,
@@ -35,6 +37,8 @@ from sso.renewal_letters import compose_certificate_renewal, compose_credential_
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings
 from vendors.profile import SamlProfile
+
+_log = logging.getLogger(__name__)
 
 
 async def change_owner(parts: Parts, step: steps.ChangeOwner, work: Work) -> Observed:
@@ -104,7 +108,25 @@ async def remind(parts: Parts, work: Work, now: datetime) -> Observed:
         msg = f"The page of {work.request.key} cannot be read yet."
         raise NotReady(msg, retry_after=READ_PAUSE)
     token = token_from(secrets.token_bytes(32))
-    return await _mail_link(parts, work, told, as_reminder(older, token, told.valid_days, now), token, now)
+    used = await _used(parts, work, told)
+    return await _mail_link(parts, work, told, as_reminder(older, token, told.valid_days, now), token, now, used)
+
+
+async def _used(parts: Parts, work: Work, told: Handoff) -> tuple[str, ...]:
+    """What the report says of the secret that is told and of the one before it; nothing where it cannot be read."""
+    promoted = [v for v in work.observed.versions if v.name == told.key.secret_name and v.key_id == told.credential]
+    if parts.settings.cloud != "global" or not promoted:
+        return ()
+    asked = work.request.rotation
+    try:
+        if not permissions.has(permissions.REPORTS, (await parts.graph.identity()).roles):
+            return ()
+        new = await parts.graph.last_use(KeyId(told.credential or ""))
+        old = await parts.graph.last_use(KeyId(asked.succeeds)) if asked else None
+    except GatehouseError as error:
+        _log.info("The report of credential use could not be read for %s: %s", told.key, error)
+        return ()
+    return hints(new, old, max(version.created for version in promoted))
 
 
 def _page_to_mail(work: Work, told: Handoff, token: str, now: datetime) -> Page:
@@ -132,14 +154,18 @@ async def _open(parts: Parts, work: Work, page: Page, now: datetime) -> Page:
     return page
 
 
-async def _mail_link(parts: Parts, work: Work, told: Handoff, page: Page, token: str, now: datetime) -> Observed:
+async def _mail_link(
+    parts: Parts, work: Work, told: Handoff, page: Page, token: str, now: datetime, used: tuple[str, ...] = ()
+) -> Observed:
     """Open the page of a link, mail the link, and note that the mail was taken."""
     page = await _open(parts, work, page, now)
-    await parts.mail(await _link_letter(parts, work, told, page, token))
+    await parts.mail(await _link_letter(parts, work, told, page, token, used))
     return replace(work.observed, page=await _stamp(parts, page, lambda found: replace(found, link_mailed=now)))
 
 
-async def _link_letter(parts: Parts, work: Work, told: Handoff, page: Page, token: str) -> Letter:
+async def _link_letter(
+    parts: Parts, work: Work, told: Handoff, page: Page, token: str, used: tuple[str, ...] = ()
+) -> Letter:
     secret = None
     if told.secret_in_mail and told.credential:
         secret = await parts.vault.read_secret(work.request.key, KeyId(told.credential))
@@ -163,6 +189,7 @@ async def _link_letter(parts: Parts, work: Work, told: Handoff, page: Page, toke
         asked=_asked(work.request),
         secret=secret,
         reminder=page.reminded is not None,
+        used=used,
     )
 
 

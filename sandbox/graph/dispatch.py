@@ -17,6 +17,7 @@ from sandbox.graph import (
     mail,
     passwords,
     principals,
+    reports,
     service_principals,
     signing_certificates,
 )
@@ -42,11 +43,15 @@ HANDLERS: dict[str, Handler] = {
     **mail.HANDLERS,
     **passwords.HANDLERS,
     **principals.HANDLERS,
+    **reports.HANDLERS,
     **service_principals.HANDLERS,
     **signing_certificates.HANDLERS,
 }
 
-BETA = frozenset({"applicationTemplates.applicationTemplate_GetApplicationTemplate"})
+BETA_ALONE = frozenset({reports.CREDENTIAL_USE})
+"""What there is in beta and not in v1.0."""
+
+BETA = BETA_ALONE | {"applicationTemplates.applicationTemplate_GetApplicationTemplate"}
 """All that the sandbox serves of beta: its templates show configurationUris, v1.0's do not."""
 
 WITHOUT_BODY = frozenset({"users.user.sendMail"})
@@ -107,7 +112,8 @@ async def answer(
     """Answer a call of an authenticated caller, after a while; raises GraphError for every refusal."""
     request = replace(resolved.request, claims=claims, passage=passage)
     handler = HANDLERS.get(resolved.name)
-    if resolved.operation is None or handler is None or (request.version == "beta" and resolved.name not in BETA):
+    served = resolved.name in BETA if request.version == "beta" else resolved.name not in BETA_ALONE
+    if resolved.operation is None or handler is None or not served:
         raise no_such_segment(request.path)
     synchronise(request.tenant)
     headers = throttle(request, resolved.name)

@@ -1,6 +1,7 @@
 """Resource units and writes of one caller: their cost, the headers, and 429 (graph-contract section 5)."""
 
 from sandbox.graph.errors import GraphError
+from sandbox.graph.reports import CREDENTIAL_USE
 from sandbox.graph.wire import GraphRequest
 
 # learn.microsoft.com/graph/throttling-limits: what costs more than one unit.
@@ -33,6 +34,8 @@ def throttle(request: GraphRequest, operation: str) -> dict[str, str]:
     limits, switches = request.tenant.unkind.limits, request.tenant.switches
     cost = resource_units(operation, dict(request.query))
     waits = {"ResourceUnitLimitExceeded": limits.resource_units.take(cost, switches.resource_units)}
+    if operation == CREDENTIAL_USE:
+        waits["ReportLimitExceeded"] = limits.reports.take(1, switches.report_calls)
     if request.method != "GET":
         waits["WriteLimitExceeded"] = limits.write_units.take(1, switches.write_units)
     share = max(limits.resource_units.share(switches.resource_units), limits.write_units.share(switches.write_units))

@@ -23,6 +23,7 @@ class Limits:
     write_units: Bucket
     vault_creates: Bucket
     vault_calls: Bucket
+    reports: Bucket
     mails: dict[str, list[datetime]] = field(default_factory=dict)
     """When each mailbox has its turn."""
     sending: Counter[str] = field(default_factory=Counter)
@@ -43,7 +44,11 @@ class Unkindness:
         self.gate = Gate(self.draws, clock, switches)
         self.collisions = Collisions(self.draws, clock.now)
         self.limits = Limits(
-            Bucket(clock.now, 10), Bucket(clock.now, 150), Bucket(clock.now, 10), Bucket(clock.now, 10)
+            Bucket(clock.now, 10),
+            Bucket(clock.now, 150),
+            Bucket(clock.now, 10),
+            Bucket(clock.now, 10),
+            Bucket(clock.now, 10),
         )
 
     @property

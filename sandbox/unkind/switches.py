@@ -61,6 +61,10 @@ class Switches:
     """Resource units per 10 seconds."""
     write_units: int = 0
     """Writes to Graph per 150 seconds."""
+    report_calls: int = 0
+    """Calls to Graph's reports in 10 seconds."""
+    report_lag_seconds: float = 0.0
+    """The longest until the report of credential use shows one; the shortest is half of it."""
     most_assignments: int = 1500
     """App role assignments per principal."""
     object_quota: int = 300_000
@@ -111,6 +115,9 @@ UNKIND = Switches(
     # graph-contract section 5: the seed has more than 50 and fewer than 500 users, a tenant of size M.
     resource_units=5000,
     write_units=3000,
+    report_calls=5,
+    # graph-contract section 15: not documented, taken for two days.
+    report_lag_seconds=172_800.0,
     # graph-contract section 17.
     vault_creates=300,
     vault_calls=4000,
