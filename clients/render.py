@@ -31,7 +31,7 @@ def render_mail(letter: Letter) -> Mail:
     values = {**letter.values, "secret": None if letter.secret is None else shown(letter.secret)}
 
     def fill(part: str) -> str:
-        return _environment().get_template(f"{letter.folder}/{part}").render(values)
+        return environment().get_template(f"{letter.folder}/{part}").render(values)
 
     return Mail(
         to=letter.to,
@@ -47,7 +47,7 @@ def render_mail(letter: Letter) -> Mail:
 
 def render_page(folder: PageFolder, values: Mapping[str, object]) -> str:
     """Fill a page; every value is escaped, and one that is missing is an error."""
-    return _environment().get_template(f"{folder}/body.html").render(values, style=page_style())
+    return environment().get_template(f"{folder}/body.html").render(values, style=page_style())
 
 
 @functools.cache
@@ -63,7 +63,7 @@ def page_style_source() -> str:
 
 
 @functools.cache
-def _environment() -> "Environment":
+def environment() -> "Environment":
     """The templates, each read once, at its first use."""
     # 40 ms that only a worker which sends mails or shows pages pays, and not every start.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # noqa: PLC0415

@@ -24,21 +24,26 @@ from sandbox.hosts import CLONE, HostSettings
 _PRELOADED = (
     "sandbox.host.server",
     "clients.tenant",
-    "handlers.applications",
-    "handlers.assignment",
-    "handlers.handoff",
-    "handlers.health",
-    "handlers.intake",
-    "handlers.onboarding",
-    "handlers.operations",
+    "clients.render",
     "function_app",
+    *(f"handlers.{module.stem}" for module in (CLONE / "handlers").glob("[!_]*.py")),
     # What a first answer imports late.
+    "anyio._backends._asyncio",
     "azure.data.tables.aio",
     "azure.identity.aio",
     "azure.keyvault.secrets.aio",
     "azure.storage.queue.aio",
+    "email.generator",
+    "httpcore",
+    "jinja2.loaders",
     "msgraph.generated.applications.applications_request_builder",
+    "msgraph.generated.applications_with_unique_name.applications_with_unique_name_request_builder",
+    "msgraph.generated.directory.directory_request_builder",
+    "msgraph.generated.groups.groups_request_builder",
+    "msgraph.generated.oauth2_permission_grants.oauth2_permission_grants_request_builder",
+    "msgraph.generated.policies.policies_request_builder",
     "msgraph.generated.service_principals.service_principals_request_builder",
+    "msgraph.generated.service_principals_with_app_id.service_principals_with_app_id_request_builder",
     "msgraph.generated.users.users_request_builder",
 )
 
@@ -115,6 +120,7 @@ def main() -> None:
     """Fork a host for each line until standard input ends."""
     for module in _PRELOADED:
         importlib.import_module(module)
+    _read_once()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead
     # Every host takes the end of this pipe as the order to stop, and it ends with this process, however that went.
     reading, writing = os.pipe()
@@ -131,6 +137,18 @@ def main() -> None:
     for pid in hosts:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _read_once() -> None:
+    """Read what each host would read and keep: the profiles with the public suffixes, and the templates."""
+    from clients.render import environment  # noqa: PLC0415
+    from vendors.catalog import Catalog  # noqa: PLC0415
+
+    catalog = Catalog()
+    for name in catalog.slugs():
+        catalog.load(name)
+    for template in environment().list_templates(extensions=["html", "txt"]):
+        environment().get_template(template)
 
 
 def _say(what: dict[str, Any]) -> None:
