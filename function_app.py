@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import handlers.offboarding
     import handlers.onboarding
     import handlers.operations
+    import handlers.reconcile
     import handlers.retention
     import handlers.rotation
     import handlers.summary
@@ -354,6 +355,7 @@ async def run_assignment(message: func.QueueMessage) -> None:
         return
     if batch is None:
         await handlers.assignment.start(tenant(), operation_id, now())
+        await handlers.reconcile.run(tenant(), operation_id, now())  # each leaves the other's kind alone
     else:
         await handlers.assignment.run(tenant(), operation_id, batch, now())
 
@@ -432,6 +434,13 @@ async def summary(timer: func.TimerRequest) -> None:
         log.info("mailed the summary")
     if forgotten := await handlers.retention.run(tenant(), now()):
         log.info("forgot %d rows of the ledger", forgotten)
+
+
+@app.timer_trigger("timer", "%GATEHOUSE_RECONCILE_SCHEDULE%", use_monitor=True)
+async def reconcile(timer: func.TimerRequest) -> None:
+    """Compare what people hold with rules and directory."""
+    if await handlers.reconcile.begin(tenant(), now()) or timer.past_due:
+        log.info("began to compare access with the rules")
 
 
 # Events

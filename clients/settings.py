@@ -39,6 +39,7 @@ class Settings(BaseModel):
     sweep_schedule: str = Field(alias="GATEHOUSE_SWEEP_SCHEDULE")
     rotation_schedule: str = Field(alias="GATEHOUSE_ROTATION_SCHEDULE")
     summary_schedule: str = Field(alias="GATEHOUSE_SUMMARY_SCHEDULE")
+    reconcile_schedule: str = Field(alias="GATEHOUSE_RECONCILE_SCHEDULE")
     owners_group: str | None = Field(None, alias="GATEHOUSE_OWNERS_GROUP")
     consent_scopes: frozenset[str] = Field(frozenset(), alias="GATEHOUSE_CONSENT_SCOPES")
     allow_plain_secrets: bool = Field(default=False, alias="GATEHOUSE_ALLOW_PLAIN_SECRETS")

@@ -62,6 +62,7 @@ def _schedules(tenant: Tenant) -> Check:
         "GATEHOUSE_SWEEP_SCHEDULE": settings.sweep_schedule,
         "GATEHOUSE_ROTATION_SCHEDULE": settings.rotation_schedule,
         "GATEHOUSE_SUMMARY_SCHEDULE": settings.summary_schedule,
+        "GATEHOUSE_RECONCILE_SCHEDULE": settings.reconcile_schedule,
     }
     bad = [f"{name} is '{text}'" for name, text in schedules.items() if len(text.split()) != SCHEDULE_FIELDS]
     if bad:
@@ -69,7 +70,7 @@ def _schedules(tenant: Tenant) -> Check:
         return Check("schedules", ok=False, detail=detail)
     detail = (
         f"sweep at {settings.sweep_schedule}, rotate at {settings.rotation_schedule},"
-        f" summary at {settings.summary_schedule}"
+        f" summary at {settings.summary_schedule}, reconcile at {settings.reconcile_schedule}"
     )
     return Check("schedules", ok=True, detail=detail)
 

@@ -165,14 +165,14 @@ class _Run(Carrying):
         for key in given:
             profile, sentence = self._profile(key), f"Tell the owner of {key} whom to add there."
             if profile and profile.people.provisioning == "manual" and not self.has_taken("tell_joined", sentence):
-                await people.mail_joined(tenant, self.operation.id, standing.there[key], profile, somebody)
+                await people.mail_joined(tenant, self.operation.id, standing.there[key], profile, [somebody])
                 await self.take("tell_joined", sentence, somebody.name)
         for key in dict.fromkeys((*taken, *(access.key for access in standing.through))):
             profile = self._profile(key)
             whom = (profile.handoff.contact if profile else None) or f"the owner of {key}"
             sentence = f"Ask {whom} to remove the account there."
             if profile and profile.people.provisioning != "scim" and not self.has_taken("tell_left", sentence):
-                await people.mail_left(tenant, self.operation.id, standing.there[key], profile, somebody)
+                await people.mail_left(tenant, self.operation.id, standing.there[key], profile, [somebody])
                 await self.take("tell_left", sentence, somebody.name)
 
     def _profile(self, key: Key) -> Profile | None:

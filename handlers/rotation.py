@@ -16,8 +16,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from clients.ledger import Changed, new_operation_id, repeat_name
+from clients.ledger import Changed, new_operation_id
 from clients.tenant import Tenant
+from clients.tenant.accepting import open_once
 from sso import rollover, rotation, vault_events
 from sso.caller import Caller
 from sso.due import Due, due, notice, opens, succeeds
@@ -150,19 +151,9 @@ async def _open_if_none(
 
 
 async def _open(tenant: Tenant, opening: Operation, last: Operation | None) -> tuple[Operation, bool]:
-    """Open an operation once: whoever saw the same last one opens or finds the same; returns it, and whether we did.
-
-    The message is sent by each of them; where all died before, the sweep sends it.
-    """
-    cause = repeat_name("rotation", str(opening.key), str(succeeds(opening)), last.id if last else "none")
-    opening = replace(opening, id=await tenant.ledger.claim(cause, opening.id, opening.created))
-    try:
-        operation, opened = await tenant.ledger.add_operation(opening), True
-    except Changed:
-        operation, opened = await tenant.ledger.find_operation(opening.id) or opening, False
-    if not operation.finished:
-        await tenant.queues.send(operation.queue, operation.id)
-    return operation, opened
+    """Open an operation once: whoever saw the same last one opens or finds the same; returns it, and whether we did."""
+    last_id = last.id if last else "none"
+    return await open_once(tenant, opening, "rotation", str(opening.key), str(succeeds(opening)), last_id)
 
 
 def _rotates_already(operation: Operation) -> Refused:

@@ -73,6 +73,7 @@ async def read(tenant: Tenant, now: datetime) -> Night:
         without_value=await part("Vault", lambda: _without_value(tenant, applications, now), ()),
         unfinished=await part("Unfinished operations", lambda: _unfinished(tenant), ()),
         failed=await part("Failed operations", lambda: _failed(tenant, now), ()),
+        reconciled=await part("Reconciling", lambda: _reconciled(tenant, now), ()),
         queues=await part("Queues", tenant.queues.lengths, {}),
         put_aside=await part("Messages put aside", lambda: _put_aside(tenant), ()),
         unread=tuple(unread),
@@ -114,6 +115,10 @@ async def _unfinished(tenant: Tenant) -> tuple[Operation, ...]:
 
 async def _failed(tenant: Tenant, now: datetime) -> tuple[Operation, ...]:
     return tuple([operation async for operation in tenant.ledger.failed_since(now - FAILED_WITHIN)])
+
+
+async def _reconciled(tenant: Tenant, now: datetime) -> tuple[Operation, ...]:
+    return tuple([operation async for operation in tenant.ledger.done_since(now - FAILED_WITHIN, "reconcile")])
 
 
 async def _put_aside(tenant: Tenant) -> tuple[PutAside, ...]:

@@ -221,6 +221,7 @@ def _app_environment(
         "GATEHOUSE_SWEEP_SCHEDULE": "0 */5 * * * *",
         "GATEHOUSE_ROTATION_SCHEDULE": "0 0 * * * *",
         "GATEHOUSE_SUMMARY_SCHEDULE": "0 0 5 * * *",
+        "GATEHOUSE_RECONCILE_SCHEDULE": "0 0 3 * * *",
         "GATEHOUSE_ENTITLEMENTS": str(options.app / "docs" / "entitlements.toml"),
         "GATEHOUSE_WAIT_SCALE": repr(1 / options.rate),
         "GATEHOUSE_GRAPH_URL": urls.graph,

@@ -379,11 +379,11 @@ def compose_person_joined(
     *,
     organisation: Organisation,
     owner: Principal | None,
-    fields: Sequence[tuple[str, str]],
+    people: Sequence[Sequence[tuple[str, str]]],
     guide: str,
     operation: OperationId,
 ) -> Letter:
-    """Tell the owner whom to add at a vendor that makes no accounts by itself, in the words of the vendor's form."""
+    """Tell the owner whom to add at a vendor that makes no accounts by itself, in its form's own words."""
     recipient = recipient_of(owner, organisation)
     return Letter(
         "person_joined",
@@ -393,7 +393,7 @@ def compose_person_joined(
             **application_values(key, vendor, organisation),
             "why": recipient.why,
             "facts": (("Vendor", vendor), ("Instance", key.instance)),
-            "fields": tuple((label, one_line(value)) for label, value in fields),
+            "people": tuple(tuple((label, one_line(value)) for label, value in fields) for fields in people),
             "guide": guide,
             "reference": operation,
         },
@@ -407,15 +407,15 @@ def compose_person_left(
     organisation: Organisation,
     owner: Principal | None,
     contact: str | None,
-    person: Principal,
+    people: Sequence[Principal],
     operation: OperationId,
 ) -> Letter:
-    """Ask for the removal of an account that no provisioning removes: the vendor's contact, else the owner.
+    """Ask for the removal of accounts that no provisioning removes: the vendor's contact, else the owner.
 
-    The person is named and nothing else: neither why, nor what else changes.
+    The people are named and nothing else: neither why, nor what else changes.
     """
     recipient = recipient_of(owner, organisation)
-    named = person.address or person.name
+    named = tuple(one_line(f"{person.name} ({person.address or person.name})") for person in people)
     return Letter(
         "person_left",
         (contact or recipient.address,),
@@ -424,7 +424,8 @@ def compose_person_left(
             **application_values(key, vendor, organisation),
             "why": None if contact else recipient.why,
             "to_vendor": contact is not None,
-            "facts": (("Vendor", vendor), ("Instance", key.instance), ("Person", one_line(f"{person.name} ({named})"))),
+            "count": len(people),
+            "facts": (("Vendor", vendor), ("Instance", key.instance), *(("Person", name) for name in named)),
             "reference": operation,
         },
         reply_to=(recipient.address,) if contact else (),

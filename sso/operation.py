@@ -82,7 +82,7 @@ class Operation:
         match self.kind:
             case "rotation":
                 return "rotations"
-            case "assignment":
+            case "assignment" | "reconcile":
                 return "assignments"
             case "hr_event":
                 return "hr-events"
@@ -201,9 +201,14 @@ def _carried_out(operation: Operation, batches: tuple[Batch, ...], now: datetime
         else step
         for step in operation.steps
     )
-    reasons = (*refusals(batches), *remarks(batches))
-    if len(reasons) > MOST_REASONS:
-        rest = Reason("assignments", f"{len(reasons) - MOST_REASONS} more of the kind are not listed.")
-        reasons = (*reasons[:MOST_REASONS], rest)
+    reasons = listed((*refusals(batches), *remarks(batches)))
     state: State = "failed" if refused else "done"
     return replace(operation, state=state, waiting_for=None, changed=now, steps=steps, reasons=reasons)
+
+
+def listed(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """As many reasons as an operation's row holds, and how many more there are."""
+    if len(reasons) <= MOST_REASONS:
+        return reasons
+    rest = Reason("assignments", f"{len(reasons) - MOST_REASONS} more of the kind are not listed.")
+    return (*reasons[:MOST_REASONS], rest)

@@ -63,6 +63,7 @@ class Night:
     without_value: tuple[tuple[Key, PasswordCredential], ...] = ()  # ours, and known to no version of the vault
     unfinished: tuple[Operation, ...] = ()
     failed: tuple[Operation, ...] = ()
+    reconciled: tuple[Operation, ...] = ()  # ended since yesterday: access that was compared with the rules
     queues: Mapping[str, int] | None = None  # how many messages each holds
     put_aside: tuple[PutAside, ...] = ()
     unread: tuple[str, ...] = ()  # what could not be looked at, and why
@@ -88,6 +89,7 @@ def sections(night: Night, now: datetime) -> tuple[Section, ...]:
         ("Overdue", _overdue),
         ("Failed since yesterday", _failed),
         ("Messages put aside", _put_aside),
+        ("Access beside the rules", _reconciled),
         ("Not ours, or without its value", _strange),
         (f"Due within {HORIZON.days} days", _due),
         ("Waiting", _waiting),
@@ -188,6 +190,15 @@ def _failed(night: Night, _: datetime) -> Iterator[str]:
     for operation in night.failed:
         why = one_line(operation.reasons[0].detail, 300) if operation.reasons else "no reason was kept"
         yield f"{_name(operation)} failed on {moment(operation.changed)}: {why}"
+
+
+def _reconciled(night: Night, _: datetime) -> Iterator[str]:
+    for operation in night.reconciled:
+        given, taken, differs = (int(operation.request.get(name, 0)) for name in ("given", "taken", "differs"))
+        parts = [f"given to {given}"] * bool(given) + [f"taken from {taken}"] * bool(taken)
+        parts += [f"{differs} differences stay as they are"] * bool(differs)
+        if operation.key:
+            yield f"{_name(operation)}: {', '.join(parts) or 'nothing differs any more'}."
 
 
 def _put_aside(night: Night, now: datetime) -> Iterator[str]:

@@ -280,7 +280,7 @@ class People(Table):
         Field(min_length=1, description="Where accounts are made by hand: the vendor's own name of each field."),
     ] = {"name": "full name", "address": "email address"}
     authoritative: Annotated[
-        bool, Field(description="Reconciling may remove assignments that no rule of the entitlements grants.")
+        bool, Field(description="Reconciling gives what the entitlements grant and removes what no rule grants.")
     ] = False
 
 

@@ -89,13 +89,19 @@ class OperationRows(Table):
         async for row in self._query(query, {"since": moment.astimezone(UTC).isoformat()}):
             yield read(_OPERATION, row)
 
-    async def newest_of(self, key: Key, kind: Kind) -> Operation | None:
-        """The newest operation of one kind of a key, finished or not."""
-        async for row in self._query("PartitionKey eq 'operation' and key eq @key", {"key": key.row}):
-            operation: Operation = read(_OPERATION, row)
-            if operation.kind == kind:
-                return replace(operation, etag=etag_of(row))
+    async def newest_of(self, key: Key | None, kind: Kind) -> Operation | None:
+        """The newest operation of one kind of a key, or of none; finished or not."""
+        query = "PartitionKey eq 'operation' and kind eq @kind and key eq @key"
+        async for row in self._query(query, {"kind": kind, "key": key.row if key else ""}):
+            found: Operation = read(_OPERATION, row)
+            return replace(found, etag=etag_of(row))
         return None
+
+    async def done_since(self, moment: datetime, kind: Kind) -> AsyncIterator[Operation]:
+        """The operations of one kind that ended well since a moment, newest first."""
+        query = "PartitionKey eq 'operation' and kind eq @kind and state eq 'done' and changed ge @since"
+        async for row in self._query(query, {"kind": kind, "since": moment.astimezone(UTC).isoformat()}):
+            yield read(_OPERATION, row)
 
     async def waiting(self) -> dict[str, str]:
         """What the newest unfinished operation of each key waits for."""
@@ -175,6 +181,7 @@ def _index(operation: Operation) -> dict[str, Any]:
     """The properties that operations are looked up by."""
     return {
         "state": operation.state,
+        "kind": operation.kind,
         "vendor": operation.key.vendor if operation.key else "",
         "key": operation.key.row if operation.key else "",
         "unfinished": not operation.finished,

@@ -1,9 +1,12 @@
-"""Accepting: an operation is written, then its message is sent; a repeat of its request answers with it."""
+"""Accepting: an operation is written, then its message is sent; a repeat of its request answers with it.
 
-from dataclasses import dataclass
+What timers and events find is opened once for its cause, however many find it at the same moment.
+"""
+
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from clients.ledger import Repeat, body_hash, repeat_name
+from clients.ledger import Changed, Repeat, body_hash, repeat_name
 from clients.tenant.parts import Parts
 from sso.caller import Caller
 from sso.errors import Reason, Refused
@@ -52,3 +55,18 @@ async def add_operation(parts: Parts, operation: Operation, asked: Asked, now: d
         await parts.ledger.put_repeat(name, Repeat(operation.id, body_hash(asked.body), now))
     await parts.queues.send(operation.queue, operation.id)
     return operation
+
+
+async def open_once(parts: Parts, opening: Operation, *cause: str) -> tuple[Operation, bool]:
+    """Open an operation once for a cause: whoever has the same opens or finds the same; returns it, and whether we did.
+
+    The message is sent by each of them; where all died before, the sweep sends it.
+    """
+    opening = replace(opening, id=await parts.ledger.claim(repeat_name(*cause), opening.id, opening.created))
+    try:
+        operation, opened = await parts.ledger.add_operation(opening), True
+    except Changed:
+        operation, opened = await parts.ledger.find_operation(opening.id) or opening, False
+    if not operation.finished:
+        await parts.queues.send(operation.queue, operation.id)
+    return operation, opened

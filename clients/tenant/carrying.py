@@ -77,7 +77,9 @@ class Carrying(ABC):
 
     async def open_changes(self, changes: Sequence[Change], steps: Sequence[StepRecord], *, urgent: bool) -> None:
         """Let the queue `assignments` carry these out; `steps` say what they are."""
-        kept = tuple(step for step in self.operation.steps if step.state == "done" or step.step == "follow_event")
+        again = {(step.step, step.sentence) for step in steps}
+        before = self.operation.steps  # what an earlier round has planned was carried out, unless it is planned again
+        kept = tuple(step for step in before if step.state == "done" or (step.step, step.sentence) not in again)
         running = replace(self.operation, state="running", waiting_for=None, reasons=(), steps=(*kept, *steps))
         await self.save(replace(running, not_before=self.now))
         await people.open_changes(self.tenant, self.operation.id, changes, self.now, urgent=urgent)

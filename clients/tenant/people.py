@@ -210,16 +210,16 @@ async def excluded(parts: Parts) -> frozenset[ObjectId]:
 
 
 async def mail_joined(
-    parts: Parts, operation: OperationId, application: Offered, profile: Profile, somebody: Principal
+    parts: Parts, operation: OperationId, application: Offered, profile: Profile, added: Sequence[Principal]
 ) -> None:
     """Tell the owner of an application whom to add at its vendor, in the words of the vendor's form."""
-    values = {"name": somebody.name, "address": somebody.address or "none in the directory"}
+    values = [{"name": one.name, "address": one.address or "none in the directory"} for one in added]
     letter = compose_person_joined(
         application.key,
         profile.name,
         organisation=parts.organisation,
         owner=await _owner(parts, application),
-        fields=[(label, values[value]) for value, label in profile.people.account.items()],
+        people=[[(label, one[value]) for value, label in profile.people.account.items()] for one in values],
         guide=profile.guide,
         operation=operation,
     )
@@ -227,16 +227,16 @@ async def mail_joined(
 
 
 async def mail_left(
-    parts: Parts, operation: OperationId, application: Offered, profile: Profile, somebody: Principal
+    parts: Parts, operation: OperationId, application: Offered, profile: Profile, removed: Sequence[Principal]
 ) -> None:
-    """Ask the vendor's contact, or the owner, to remove an account that no provisioning removes."""
+    """Ask the vendor's contact, or the owner, to remove accounts that no provisioning removes."""
     letter = compose_person_left(
         application.key,
         profile.name,
         organisation=parts.organisation,
         owner=await _owner(parts, application),
         contact=profile.handoff.contact,
-        person=somebody,
+        people=removed,
         operation=operation,
     )
     await parts.mail(letter)

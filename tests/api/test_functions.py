@@ -40,6 +40,7 @@ QUEUES = {
     "poisoned_rotation": "rotations-poison",
     "poisoned_hr_event": "hr-events-poison",
 }
+TIMERS = {"sweep", "find_due", "summary", "reconcile"}
 ANONYMOUS = {"page", "hr_events", "hr_events_bamboohr"}
 MASTER = "master-key-of-a-test"
 
@@ -72,7 +73,7 @@ async def test_every_function_is_the_one_of_the_design(running_world: World) -> 
     assert http == ROUTES
     queues = {name: t["queueName"] for name, t in triggers.items() if t["type"] == "queueTrigger"}
     assert queues == QUEUES
-    assert {name for name, t in triggers.items() if t["type"] == "timerTrigger"} == {"sweep", "find_due", "summary"}
+    assert {name for name, t in triggers.items() if t["type"] == "timerTrigger"} == TIMERS
     assert {name for name, t in triggers.items() if t["type"] == "eventGridTrigger"} == {"secret_near_expiry"}
 
 

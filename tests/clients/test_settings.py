@@ -20,6 +20,7 @@ GOOD: Mapping[str, str] = {
     "GATEHOUSE_SWEEP_SCHEDULE": "0 */5 * * * *",
     "GATEHOUSE_ROTATION_SCHEDULE": "0 0 * * * *",
     "GATEHOUSE_SUMMARY_SCHEDULE": "0 0 5 * * *",
+    "GATEHOUSE_RECONCILE_SCHEDULE": "0 0 3 * * *",
     "AzureWebJobsStorage": STORAGE,
 }
 REQUIRED = sorted(GOOD)

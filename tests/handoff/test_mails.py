@@ -26,6 +26,8 @@ from sso.letters import (
     compose_owner_changed,
     compose_page_locked,
     compose_page_problem,
+    compose_person_joined,
+    compose_person_left,
     recipient_of,
 )
 from sso.model import OperationId, Principal, Secret
@@ -190,6 +192,49 @@ def test_try_it_and_who_asked_stand_in_the_owners_mail() -> None:
     assert "Try it" not in told(handoff("smarttrace")).text
 
 
+def test_several_people_are_told_in_one_mail() -> None:
+    """Whom to add and whom to remove are listed one by one; one person alone is spoken of as one."""
+    names = ("Ann", "Bob")
+
+    def joined(count: int) -> Mail:
+        people = [[("full name", name)] for name in names[:count]]
+        letter = compose_person_joined(
+            handoff().key,
+            "SmartTrace",
+            organisation=ORGANISATION,
+            owner=OWNER,
+            people=people,
+            guide="https://learn.microsoft.com/x",
+            operation=OperationId("1"),
+        )
+        return render_mail(letter)
+
+    def left(count: int, contact: str | None) -> Mail:
+        letter = compose_person_left(
+            handoff().key,
+            "SmartTrace",
+            organisation=ORGANISATION,
+            owner=OWNER,
+            contact=contact,
+            people=[replace(OWNER, name=name) for name in names[:count]],
+            operation=OperationId("1"),
+        )
+        return render_mail(letter)
+
+    assert (joined(1).subject, joined(2).subject) == (
+        "SmartTrace: a person to add at SmartTrace [1]",
+        "SmartTrace: 2 people to add at SmartTrace [1]",
+    )
+    assert "2 people may sign in" in joined(2).text
+    assert all(f"full name: {name}" in joined(2).text for name in names)
+    assert left(1, None).subject == "SmartTrace: please remove an account [1]"
+    assert "remove or disable their\naccounts there" in left(2, None).text
+    vendors = left(2, "support@smarttrace.example")
+    assert vendors.subject == "SmartTrace: please remove 2 accounts [1]"
+    assert "these people's accounts" in vendors.text
+    assert all(f"Person: {name} (" in vendors.text for name in names)
+
+
 LETTERS: dict[str, Callable[[str], Letter]] = {
     "hand-off to owner": lambda text: compose_handoff(
         replace(handoff(), parameters=(("Name", text[:200].replace("\n", " ").replace("\r", " ")),)),
@@ -242,6 +287,24 @@ LETTERS: dict[str, Callable[[str], Letter]] = {
         page_url=LINK,
         valid_until=NOW,
         reminder=False,
+    ),
+    "people joined": lambda text: compose_person_joined(
+        handoff().key,
+        "SmartTrace",
+        organisation=ORGANISATION,
+        owner=replace(OWNER, name=text, enabled=False),
+        people=[[("full name", text), ("email", "x")], [("full name", text), ("email", "y")]],
+        guide="https://learn.microsoft.com/x",
+        operation=OperationId("operation"),
+    ),
+    "people left": lambda text: compose_person_left(
+        handoff().key,
+        "SmartTrace",
+        organisation=ORGANISATION,
+        owner=OWNER,
+        contact=None,
+        people=[replace(OWNER, name=text), replace(OWNER, name=text)],
+        operation=OperationId("operation"),
     ),
     "summary": lambda text: compose_summary(
         Night(put_aside=(PutAside("rotations", text, NOW),)), "2026-09-01", NOW, organisation=ORGANISATION

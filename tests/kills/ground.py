@@ -29,7 +29,12 @@ SWEEP_AGE = timedelta(minutes=2)  # of the app: how long the time of what lies s
 LOOK = 0.06  # seconds of the wall between two looks, which take the machine from what is looked at
 STILL = 0.4  # seconds of the wall without a change, after which the sweep's timer may as well run
 NEVER = "0 0 4 1 1 *"  # timers are called by hand, so that no call of theirs moves the count of a story's calls
-TIMERS = ("GATEHOUSE_SWEEP_SCHEDULE", "GATEHOUSE_ROTATION_SCHEDULE", "GATEHOUSE_SUMMARY_SCHEDULE")
+TIMERS = (
+    "GATEHOUSE_SWEEP_SCHEDULE",
+    "GATEHOUSE_ROTATION_SCHEDULE",
+    "GATEHOUSE_SUMMARY_SCHEDULE",
+    "GATEHOUSE_RECONCILE_SCHEDULE",
+)
 RULES = Path(__file__).with_name("entitlements.toml")
 RESTING = {None, "acknowledgement", "parameters", "permission", "consent"}
 

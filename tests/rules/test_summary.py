@@ -210,6 +210,23 @@ def test_failures_and_messages_of_the_day_are_told() -> None:
     }
 
 
+def test_what_reconciling_did_is_told_in_numbers() -> None:
+    """Each application's operation is a line; the look at everything, which has no application, is none."""
+    counts: tuple[dict[str, int], ...] = ({"given": 2, "taken": 1}, {"differs": 3}, {})
+    mended, differing, quiet = (
+        operation(kind="reconcile", state="done", waiting_for=None, request=request) for request in counts
+    )
+    night = Night(reconciled=(mended, differing, quiet, replace(quiet, key=None)))
+    name = "smarttrace/default: reconcile 8204293056341-dd26411d"
+    assert told(night) == {
+        "Access beside the rules": (
+            f"{name}: given to 2, taken from 1.",
+            f"{name}: 3 differences stay as they are.",
+            f"{name}: nothing differs any more.",
+        )
+    }
+
+
 def test_what_could_not_be_read_hides_nothing() -> None:
     """A part that did not answer, and a profile that is broken, are lines of their own beside the rest."""
     night = Night(applications=(replace(managed(), profile=None),), unread=("Vault: did not answer",))

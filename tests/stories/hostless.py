@@ -16,6 +16,7 @@ import handlers.hr_event
 import handlers.intake
 import handlers.onboarding
 import handlers.operations
+import handlers.reconcile
 from clients.settings import read_settings
 from clients.tenant import Tenant
 from sso.caller import Caller
@@ -117,6 +118,7 @@ class Hostless:
         began = time.monotonic()
         if delivered.queue == "assignments" and delivered.batch is None:
             await handlers.assignment.start(self.tenant, delivered.operation, self.now)
+            await handlers.reconcile.run(self.tenant, delivered.operation, self.now)
         elif delivered.queue == "hr-events":
             await handlers.hr_event.run(self.tenant, delivered.operation, self.now)
         elif delivered.batch is None:
