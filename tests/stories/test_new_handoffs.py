@@ -2,8 +2,16 @@
 
 import pytest
 
+import handlers.applications
+import handlers.handoff
+import handlers.intake
+import handlers.rotation
 from sandbox.relying_parties.handoff_page import HandoffPage
 from sandbox.wire import Wire
+from sso.caller import Caller
+from sso.model import key_of
+from tests.stories.administrator import graph
+from tests.stories.hostless import Hostless
 from tests.stories.mails import code_of, codes, handoffs, link_of, newest_page, page
 from tests.world import World
 
@@ -65,6 +73,63 @@ async def test_secret_collected_in_vain_gets_a_successor(world: World) -> None:
     assert collected["acknowledged"], collected["reason"]
     assert (await world.sign_in(vendor))["signed_in"]
     assert (await world.operation(first["operation"]))["state"] == "done"
+
+
+async def test_secret_handed_over_in_vain_goes_with_the_one_before_it(hostless: Hostless) -> None:
+    """Once a later secret is acknowledged and the overlap is over, both older ones go and nobody else's."""
+    hostless.settings["GATEHOUSE_WAIT_SCALE"] = "0.01"
+    key, tenant, caller = key_of("hellotracks", "default"), hostless.tenant, Caller(None, None)
+
+    async def ours() -> list[str]:
+        passwords = (await hostless.world.application("hellotracks"))["passwordCredentials"]
+        return [entry["keyId"] for entry in passwords if entry["displayName"].startswith(key.marker)]
+
+    async def acknowledge(key_id: str) -> None:
+        body = {"key_id": key_id, "by": "Dana of the vendor"}
+        await handlers.applications.acknowledge(tenant, key, body, hostless.now)
+        await hostless.run_all()
+
+    async def days_later(days: int) -> None:
+        await hostless.pass_time(days=days)
+        await hostless.sweep()
+
+    await hostless.accept("hellotracks", assignments=None)
+    await hostless.run_all()
+    [first] = await ours()
+    await acknowledge(first)
+    await hostless.pass_time(minutes=5)
+    rotation = await handlers.rotation.rotate(tenant, key, {"reason": "planned"}, caller, hostless.now)
+    await hostless.run_all()
+    [in_vain] = [one for one in await ours() if one != first]
+    mails = await hostless.world.mailbox()
+    token, code = link_of(handoffs(mails)[-1]).rpartition("/")[2], code_of(codes(mails)[-1])
+    collected = await handlers.handoff.act(tenant, token, {"action": "collect", "code": code}, hostless.now)
+    assert collected.status == 200
+    await hostless.pass_time(minutes=5)
+    await handlers.intake.hand_off_again(tenant, key, caller, hostless.now)
+    await hostless.run_all()
+    [last] = [one for one in await ours() if one not in {first, in_vain}]
+    application = (await hostless.world.application("hellotracks"))["id"]
+    by_hand = {"passwordCredential": {"displayName": "made by hand"}}
+    await graph(hostless.world, "POST", f"/applications/{application}/addPassword", by_hand)
+    await days_later(20)
+    assert sorted(await ours()) == sorted([first, in_vain, last])  # nobody has acknowledged the last one
+    await acknowledge(last)
+    await days_later(13)
+    assert sorted(await ours()) == sorted([first, in_vain, last])
+    await days_later(2)
+    assert await ours() == [last]
+    left = (await hostless.world.application("hellotracks"))["passwordCredentials"]
+    assert [entry["displayName"] for entry in left if entry["keyId"] != last] == ["made by hand"]
+    versions = (await hostless.world.dump())["vault"][key.secret_name]["versions"]
+    assert {version["tags"]["key-id"]: version["enabled"] for version in versions} == {
+        first: False,
+        in_vain: False,
+        last: True,
+    }
+    ended = await hostless.operation(rotation.id)
+    assert ended.state == "done"
+    assert [step.step for step in ended.steps].count("retire_secret") == 2
 
 
 async def test_secret_of_an_acknowledged_page_is_told_again_without_a_successor(world: World) -> None:
