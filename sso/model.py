@@ -305,7 +305,7 @@ class ConsentGrant:
 
 @dataclass(frozen=True)
 class AppRoleAssignment:
-    """One principal that holds one role of one application."""
+    """One principal that holds one role of one application; its id is Graph's."""
 
     id: str
     principal_id: ObjectId
@@ -313,18 +313,6 @@ class AppRoleAssignment:
     service_principal_id: ObjectId
     principal_kind: str = "user"  # "user" | "group" | "serviceprincipal"
     principal_name: str = ""
-
-
-@dataclass(frozen=True)
-class Assigned:
-    """An app role assignment with both of its ends: who, and on which application."""
-
-    id: str
-    principal_id: ObjectId
-    kind: str  # "user" | "group" | "serviceprincipal"
-    name: str
-    service_principal_id: ObjectId
-    role_id: AppRoleId
 
 
 @dataclass(frozen=True)

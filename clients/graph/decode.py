@@ -13,7 +13,6 @@ from sso.model import (
     AppRole,
     AppRoleAssignment,
     AppRoleId,
-    Assigned,
     ClientId,
     ConsentGrant,
     KeyId,
@@ -197,18 +196,6 @@ def assignment(body: JSON) -> AppRoleAssignment:
         service_principal_id=ObjectId(body["resourceId"]),
         principal_kind=str(body.get("principalType") or "User").lower(),
         principal_name=body.get("principalDisplayName") or body["principalId"],
-    )
-
-
-def assigned(body: JSON) -> Assigned:
-    """Read an app role assignment with both of its ends."""
-    return Assigned(
-        id=body["id"],
-        principal_id=ObjectId(body["principalId"]),
-        kind=str(body.get("principalType") or "").lower(),
-        name=body.get("principalDisplayName") or body["principalId"],
-        service_principal_id=ObjectId(body["resourceId"]),
-        role_id=AppRoleId(body["appRoleId"]),
     )
 
 

@@ -9,7 +9,7 @@ from kiota_abstractions.method import Method
 from clients.graph import decode
 from clients.graph.calls import PAGE_SIZE, GraphCalls, quoted, values_of
 from clients.graph.wire import JSON
-from sso.model import Assigned, ObjectId, Principal
+from sso.model import AppRoleAssignment, ObjectId, Principal
 
 if TYPE_CHECKING:  # a first answer of Graph needs no rules, whose schema brings pydantic
     from sso.entitlements import AttributeName
@@ -52,16 +52,16 @@ class DirectoryCalls(GraphCalls):
         bodies = values_of(page) + await self._further("find groups", page)
         return frozenset(ObjectId(body["id"]) for body in bodies)
 
-    async def held_by(self, person: ObjectId) -> list[Assigned]:
+    async def held_by(self, person: ObjectId) -> list[AppRoleAssignment]:
         """The assignments of a person's own, on whatever application."""
         builder = self._api.users.by_user_id(person).app_role_assignments
         page = await self._wire.send(
             "read assignments", self._get(builder, top=PAGE_SIZE), repeat=True, missing_is_none=True
         )
         bodies = values_of(page) + await self._further("read assignments", page)
-        return [decode.assigned(body) for body in bodies]
+        return [decode.assignment(body) for body in bodies]
 
-    async def assigned_to(self, service_principals: Sequence[ObjectId]) -> Mapping[ObjectId, list[Assigned]]:
+    async def assigned_to(self, service_principals: Sequence[ObjectId]) -> Mapping[ObjectId, list[AppRoleAssignment]]:
         """Who is assigned to each of these applications, people and groups."""
         infos = [
             self._get(self._api.service_principals.by_service_principal_id(one).app_role_assigned_to, top=PAGE_SIZE)
@@ -70,7 +70,7 @@ class DirectoryCalls(GraphCalls):
         pages = await self._wire.read_together("read assignments", infos)
         rest = await asyncio.gather(*(self._further("read assignments", page) for page in pages))
         return {
-            one: [decode.assigned(body) for body in values_of(page) + more]
+            one: [decode.assignment(body) for body in values_of(page) + more]
             for one, page, more in zip(service_principals, pages, rest, strict=True)
         }
 

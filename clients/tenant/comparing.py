@@ -42,14 +42,14 @@ async def look(parts: Parts, now: datetime, only: Key | None = None) -> tuple[Se
         (key, entry)
         for key, one in there.items()
         for entry in assigned[one.service_principal_id]
-        if entry.kind == "group"
+        if entry.principal_kind == "group"
     ]
     ids = sorted({entry.principal_id for _, entry in teams})
     members = dict(zip(ids, await parts.graph.members_of(ids), strict=True))
     found: dict[Key, tuple[Team, ...]] = {}
     for key, entry in teams:
         inside = frozenset(member for member, _ in members[entry.principal_id])
-        found[key] = (*found.get(key, ()), Team(entry.name, entry.role_id, inside))
+        found[key] = (*found.get(key, ()), Team(entry.principal_name, entry.role_id, inside))
     held = people.own_by_person(assigned.values(), there)
     return Seen(rules, tuple(everybody), there, held, found), rows
 

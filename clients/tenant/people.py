@@ -17,8 +17,8 @@ from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.hr import Fact
 from sso.letters import compose_person_joined, compose_person_left
 from sso.model import (
+    AppRoleAssignment,
     AppRoleId,
-    Assigned,
     Key,
     ObjectId,
     OperationId,
@@ -118,7 +118,7 @@ async def held_by(parts: Parts, somebody: ObjectId, there: Mapping[Key, Offered]
     return own(await parts.graph.held_by(somebody), there)
 
 
-def own(assigned: Iterable[Assigned], there: Mapping[Key, Offered]) -> tuple[Held, ...]:
+def own(assigned: Iterable[AppRoleAssignment], there: Mapping[Key, Offered]) -> tuple[Held, ...]:
     """Those of some assignments that are on applications with our mark."""
     keys = {one.service_principal_id: one.key for one in there.values()}
     return tuple(
@@ -135,12 +135,12 @@ async def held_by_all(parts: Parts, there: Mapping[Key, Offered]) -> Mapping[Obj
 
 
 def own_by_person(
-    assigned: Iterable[Iterable[Assigned]], there: Mapping[Key, Offered]
+    assigned: Iterable[Iterable[AppRoleAssignment]], there: Mapping[Key, Offered]
 ) -> Mapping[ObjectId, tuple[Held, ...]]:
     """Those of people, by object ID."""
-    found: dict[ObjectId, list[Assigned]] = {}
+    found: dict[ObjectId, list[AppRoleAssignment]] = {}
     for entry in (entry for entries in assigned for entry in entries):
-        if entry.kind == "user":
+        if entry.principal_kind == "user":
             found.setdefault(entry.principal_id, []).append(entry)
     return {somebody: own(entries, there) for somebody, entries in found.items()}
 
@@ -149,11 +149,11 @@ async def through_groups(parts: Parts, somebody: ObjectId, there: Mapping[Key, O
     """The access that a person has by being a direct member of a group."""
     keys = {one.service_principal_id: one.key for one in there.values()}
     assigned = await parts.graph.assigned_to(list(keys))
-    grants = [entry for entries in assigned.values() for entry in entries if entry.kind == "group"]
+    grants = [entry for entries in assigned.values() for entry in entries if entry.principal_kind == "group"]
     groups = sorted({entry.principal_id for entry in grants})
     members = dict(zip(groups, await asyncio.gather(*map(parts.graph.members, groups)), strict=True))
     return tuple(
-        Through(keys[entry.service_principal_id], entry.role_id, entry.name)
+        Through(keys[entry.service_principal_id], entry.role_id, entry.principal_name)
         for entry in grants
         if somebody in members[entry.principal_id]
     )
