@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 import handlers.entitlements
+import handlers.offboarding
 import handlers.operations
 import handlers.reconcile
 import handlers.summary
 import handlers.webhooks
+from clients.ledger import new_operation_id
 from clients.settings import read_settings
 from clients.tenant import Tenant
+from sso.caller import Caller
 from sso.model import Key, key_of
-from sso.operation import Operation
+from sso.operation import Operation, opened
 from tests.people.hr_system import delivery, event, keep_keys
 from tests.stories.hostless import Hostless
 from vendors.catalog import Catalog
@@ -314,6 +317,23 @@ async def test_mend_that_is_refused_is_told_and_tried_the_next_night(ours: Hostl
     await reconcile(ours)
     assert (await newest(ours, CLICKTIME)).state == "done"
     assert await held(ours, "helpdesk") == {"ClickTime"}
+
+
+async def test_application_that_is_gone_meanwhile_is_left_alone(ours: Hostless) -> None:
+    """One that is offboarded, or is not there, by the time its operation looks again ends it with nothing changed."""
+    await handlers.reconcile.begin(ours.tenant, ours.now)
+    for message in await ours.take():
+        await ours.run(message)
+    await handlers.offboarding.accept(ours.tenant, CLICKTIME, Caller(None, None), ours.now)
+    (offboarding,) = [message for message in await ours.take() if message.queue == "onboardings"]
+    await ours.run(offboarding)
+    gone = opened(new_operation_id(ours.now), "reconcile", key_of("thoropass", "default"), {"told": ""}, ours.now)
+    await ours.tenant.ledger.add_operation(gone)
+    began = await ours.world.last_call()
+    for key in (CLICKTIME, key_of("thoropass", "default")):
+        await handlers.reconcile.run(ours.tenant, (await newest(ours, key)).id, ours.now)
+        assert told(await newest(ours, key)) == ["The application is not there any more, or is offboarded."]
+    assert await changes(ours, began) == []
 
 
 async def test_people_are_read_in_pages(ours: Hostless) -> None:
