@@ -44,6 +44,7 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
         web.put("/vendors/{vendor}", control.set_vendor),
         web.post("/collect", control.collect),
         web.post("/sign-in", control.sign_in),
+        web.put("/kept/{name}", control.keep),
         web.post("/reset", control.reset),
     ]
 
@@ -198,9 +199,18 @@ class Control:
         vendor, instance, user = await _texts(request, "vendor", "instance", "user")
         return web.json_response(await self._vendors().sign_in(vendor, instance, user))
 
-    async def reset(self, _: web.Request) -> web.Response:
-        """Bring everything back to the seed."""
-        await self._tenant.reset()
+    async def keep(self, request: web.Request) -> web.Response:
+        """Keep how everything is now, to come back to it."""
+        synchronise(self._tenant)
+        self._tenant.keep(request.match_info["name"])
+        return web.Response(status=204)
+
+    async def reset(self, request: web.Request) -> web.Response:
+        """Bring everything back to the seed, or to what was kept under the name in `to`."""
+        to = request.query.get("to")
+        if to is not None and not self._tenant.knows(to):
+            raise web.HTTPNotFound(text=f"Nothing was kept as '{to}'; PUT /kept/{{name}} does that.")
+        await self._tenant.reset(to)
         return web.Response(status=204)
 
     async def _mails_arrive(self) -> None:

@@ -1,5 +1,6 @@
 """The tenant as its services see it: one clock, one directory, one vault, one mailbox, one record of calls."""
 
+import copy
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from sandbox.unkind.state import Unkindness
 from sandbox.unkind.switches import CALM, Switches
 from sandbox.vault_events import VaultEvents
 from sandbox.vault_secrets import VaultSecrets
+
+_Objects = tuple[Directory, Mailbox, VaultSecrets, VaultEvents]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,24 @@ class VendorSides(Protocol):
         """Forget everything that was handed off."""
         ...
 
+    def kept(self) -> Any:
+        """Return a copy of what the vendors know, for `bring_back`."""
+        ...
+
+    def bring_back(self, kept: Any) -> None:
+        """Let the vendors know what they knew then."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A tenant as it was at one moment, with everything replicated."""
+
+    now: datetime
+    objects: _Objects
+    switches: Switches
+    vendors: Any
+
 
 class SandboxTenant:
     """Everything the services share; `reset` brings it back to the seed."""
@@ -82,6 +103,7 @@ class SandboxTenant:
         self.vendors: VendorSides | None = None
         self.on_reset: list[Callable[[], Awaitable[None]]] = []
         """What must be emptied too: storage queues and tables."""
+        self._kept: dict[str, Kept] = {}
         # Dated generously: the tenant's own key outlives every journey of the sandbox's clock.
         now = datetime.now(UTC)
         self._signing_pair = make_signing_pair("accounts.accesscontrol.windows.net", now, now + timedelta(days=36500))
@@ -101,13 +123,39 @@ class SandboxTenant:
         """Return the gate that every call passes."""
         return self.unkind.gate
 
-    async def reset(self) -> None:
-        """Bring tenant, vault, mailbox, vendors, calls and clock back to the seed, then whatever else asked for it."""
+    def keep(self, name: str) -> None:
+        """Keep how everything is now, under a name to which `reset` can return."""
+        objects = (self.directory, self.mailbox, self.vault, self.vault_events)
+        vendors = self.vendors.kept() if self.vendors else None
+        self._kept[name] = Kept(self.clock.now(), self._copied(objects), self.switches, vendors)
+
+    def knows(self, name: str) -> bool:
+        """Tell whether something was kept under a name."""
+        return name in self._kept
+
+    async def reset(self, to: str | None = None) -> None:
+        """Bring tenant, vault, mailbox, vendors, calls and clock back to the seed, then whatever else asked for it.
+
+        With a name, all but the calls and that else is as it was kept; draws and limits begin anew.
+        """
         self.unkind.gate.close()
         self.clock.reset()
         self._seed()
         if self.vendors is not None:
             self.vendors.reset()
+        if to is not None:
+            self._bring_back(self._kept[to])
         for empty in self.on_reset:
             await empty()
         self.calls.reset()
+
+    def _bring_back(self, kept: Kept) -> None:
+        self.clock.set(kept.now)
+        self.directory, self.mailbox, self.vault, self.vault_events = self._copied(kept.objects)
+        self.switches = kept.switches
+        if self.vendors is not None:
+            self.vendors.bring_back(kept.vendors)
+
+    def _copied(self, objects: _Objects) -> _Objects:
+        """Return copies that tell the time by the one clock."""
+        return copy.deepcopy(objects, {id(self.clock): self.clock})

@@ -87,10 +87,10 @@ class World:
         assert reply.status in {200, 204}, reply.text
         return reply.body
 
-    async def reset(self) -> None:
-        """Bring everything back to the seed, once what was said until now has been read."""
+    async def reset(self, to: str | None = None) -> None:
+        """Bring everything back to the seed, or to what was kept, once what was said until now has been read."""
         await self.watch.look()
-        await self.control("POST", "/reset")
+        await self.control("POST", f"/reset?to={to}" if to else "/reset")
         self.watch.forget()
 
     async def collect(self, vendor: str, instance: str = "default") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The five vendors' own sides, written from their guides. They know only what a hand-off told them."""
 
+import copy
 import json
 import ssl
 from collections.abc import Mapping
@@ -58,6 +59,21 @@ class RelyingParties:
         self._progress.clear()
         for side in self.sides.values():
             side.reset()
+
+    def kept(self) -> Any:
+        """Return a copy of every side's customers and choices, and of how far each hand-off has come."""
+        return self._copied((self._progress, {slug: vars(side) for slug, side in self.sides.items()}))
+
+    def bring_back(self, kept: Any) -> None:
+        """Let every side be as it was then."""
+        self._progress, sides = self._copied(kept)
+        for slug, known in sides.items():
+            vars(self.sides[slug]).update(known)
+
+    def _copied(self, kept: Any) -> Any:
+        # Their way to the network and their clock are this sandbox's.
+        shared = (self._wire, self._tenant.clock)
+        return copy.deepcopy(kept, {id(one): one for one in shared})
 
     async def collect(self, vendor: str, instance: str) -> dict[str, Any]:
         """Read the newest hand-off, collect, set up, acknowledge; says in a sentence what was missing."""

@@ -5,14 +5,15 @@ import contextlib
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from azure.core.exceptions import ResourceNotFoundError
-from azure.data.tables.aio import TableServiceClient
+from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from sandbox.up import State, running_sandbox
@@ -39,6 +40,14 @@ RULES = Path(__file__).with_name("entitlements.toml")
 RESTING = {None, "acknowledgement", "parameters", "permission", "consent"}
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The seed, and the ledger where a long way from it came to rest; the sandbox keeps the rest."""
+
+    seed: dict[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+
+
 class Ground(World):
     """A world whose host dies and is born again."""
 
@@ -46,6 +55,7 @@ class Ground(World):
         super().__init__(state, session, tls, log)
         self.nursery: Nursery
         self.hosts: list[Host] = []
+        self._kept: dict[str, Kept] = {}
         self.tables: TableServiceClient
         self.queues: QueueServiceClient
 
@@ -78,6 +88,25 @@ class Ground(World):
         await self.reset()
         await self.new_host()
 
+    async def where_it_begins(self, name: str, go_there: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+        """Go a long way from the seed, the first time, and later begin where that came to rest; returns the seed."""
+        if name not in self._kept:
+            await self.afresh()
+            seed = await self.dump()
+            await go_there()
+            await self.kill()
+            await self.control("PUT", f"/kept/{name}")
+            self._kept[name] = Kept(seed, [row async for row in self._table.list_entities()])
+        await self.kill()
+        await self.reset(name)
+        await asyncio.gather(*(self._table.upsert_entity(row) for row in self._kept[name].rows))
+        await self.new_host()
+        return self._kept[name].seed
+
+    @property
+    def _table(self) -> TableClient:
+        return self.tables.get_table_client("gatehouse")
+
     async def faults(self, plan: Sequence[dict[str, Any]]) -> None:
         """Follow another plan, and release what the last one holds."""
         await self.control("PUT", "/faults", list(plan))
@@ -98,9 +127,8 @@ class Ground(World):
 
     async def rows(self, partition: str) -> list[dict[str, Any]]:
         """The rows of one partition of the ledger."""
-        table = self.tables.get_table_client("gatehouse")
         try:
-            return [dict(row) async for row in table.query_entities(f"PartitionKey eq '{partition}'")]
+            return [dict(row) async for row in self._table.query_entities(f"PartitionKey eq '{partition}'")]
         except ResourceNotFoundError:
             return []
 
@@ -147,12 +175,11 @@ class Ground(World):
 
     async def amend(self, partition: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Write into every row of a partition what the change of its value says."""
-        table = self.tables.get_table_client("gatehouse")
         for row in await self.rows(partition):
             value = await self._value(row)
             changed = change(value)
             beside = {name: entry for name, entry in changed.items() if name in row}
-            await table.update_entity({**row, **beside, "value0": json.dumps({**value, **changed})})
+            await self._table.update_entity({**row, **beside, "value0": json.dumps({**value, **changed})})
 
     async def sweep(self) -> None:
         """Let the timer run now."""

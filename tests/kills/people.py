@@ -72,6 +72,7 @@ class Person(Story):
 class GraceOver(Person):
     """Somebody has moved, and the grace of what no rule gives any more is over: the sweep takes it up."""
 
+    begins_late = True
     ends_with_people = True
 
     async def prepare(self, ground: Ground) -> None:
@@ -82,7 +83,6 @@ class GraceOver(Person):
         await ground.come_to_rest(sweep=False)
         await ground.age("operation", GRACE, "not_before")
         await ground.amend("person", _begun_before)
-        await ground.new_host()
 
     async def begin(self, ground: Ground) -> Begun:
         """Let the timer run until nothing is waited for any more."""

@@ -16,6 +16,7 @@ class Rotation(Story):
     """A secret whose vendor is set up is succeeded because somebody asks for it."""
 
     vendor = "smarttrace"
+    begins_late = True
     repeatable = False
     sign_in_throughout = True
 

@@ -34,6 +34,14 @@ class OneVendor:
         """Count."""
         self.forgotten += 1
 
+    def kept(self) -> int:
+        """Keep the count."""
+        return self.forgotten
+
+    def bring_back(self, kept: int) -> None:
+        """Count as then."""
+        self.forgotten = kept
+
 
 async def test_calls_are_numbered_named_and_masked(sandbox_tenant: Contoso) -> None:
     """Every call has its number, service, operation, client-request-id and both bodies, without the secret."""
@@ -184,3 +192,29 @@ async def test_reset(sandbox_tenant: Contoso) -> None:
     assert (await sandbox_tenant.control("GET", "/calls")).body == []
     url = f"{sandbox_tenant.tenant.urls.graph}/v1.0/users?$top=1"
     assert (await sandbox_tenant.call("GET", url, headers={"Authorization": f"Bearer {token}"})).status == 200
+
+
+async def test_what_was_kept_is_brought_back(sandbox_tenant: Contoso) -> None:
+    """A reset to a name brings tenant, vault, clock and vendors to where they were then, however often."""
+    vendors = OneVendor()
+    sandbox_tenant.tenant.vendors = vendors
+    try:
+        application, _ = await sandbox_tenant.registered()
+        await sandbox_tenant.vault("PUT", "/secrets/one", {"value": "x"})
+        await sandbox_tenant.control("PUT", "/clock", {"now": "2031-05-01T00:00:00Z"})
+        await sandbox_tenant.control("PUT", "/switches", {"most_assignments": 7})
+        dump = (await sandbox_tenant.control("GET", "/dump")).body
+        assert (await sandbox_tenant.control("PUT", "/kept/here")).status == 204
+        for _ in range(2):
+            assert (await sandbox_tenant.graph("DELETE", f"/applications/{application['id']}")).status == 204
+            await sandbox_tenant.vault("PUT", "/secrets/one", {"value": "y"})
+            await sandbox_tenant.control("POST", "/reset")
+            assert (await sandbox_tenant.control("POST", "/reset?to=here")).status == 204
+            assert (await sandbox_tenant.control("GET", "/dump")).body == dump
+            assert (await sandbox_tenant.control("GET", "/clock")).body["now"].startswith("2031-05-01T00:0")
+            assert (await sandbox_tenant.control("GET", "/switches")).body["most_assignments"] == 7
+            assert (await sandbox_tenant.control("GET", "/calls")).body == []
+            assert vendors.forgotten == 0
+        assert (await sandbox_tenant.control("POST", "/reset?to=nowhere")).status == 404
+    finally:
+        sandbox_tenant.tenant.vendors = None

@@ -32,6 +32,22 @@ async def test_a_hand_off_is_enough_to_sign_in(contoso: Contoso, vendor: str) ->
 
 
 @pytest.mark.parametrize("vendor", FIVE)
+async def test_what_a_vendor_knew_is_brought_back(contoso: Contoso, vendor: str) -> None:
+    """A vendor that was set up before everything was kept signs people in again after a reset to that."""
+    _, desk = contoso.onboard(vendor)
+    contoso.deliver(desk)
+    assert (await contoso.vendors.collect(vendor, "default"))["acknowledged"]
+    contoso.tenant.keep("set up")
+    await contoso.tenant.reset()
+    assert not (await contoso.vendors.sign_in(vendor, "default", SIMON))["signed_in"]
+    for _ in range(2):
+        await contoso.tenant.reset("set up")
+        signed_in = await contoso.vendors.sign_in(vendor, "default", SIMON)
+        assert (signed_in["signed_in"], signed_in["reason"]) == (True, None)
+    assert (await contoso.vendors.collect(vendor, "default"))["acknowledged"]
+
+
+@pytest.mark.parametrize("vendor", FIVE)
 async def test_without_a_hand_off_a_vendor_knows_nothing(contoso: Contoso, vendor: str) -> None:
     """However complete the tenant is, a vendor that was told nothing neither sets itself up nor lets anyone in."""
     contoso.onboard(vendor)
