@@ -40,6 +40,7 @@ bench: setup ## measure ours beside the plain way
 	@$(PYTHON) -m benchmarks $(ARGS)
 	@$(PYTHON) -m benchmarks.round_trips
 	@$(PYTHON) -m benchmarks.sweep
+	@$(PYTHON) -m benchmarks.leavers
 	@$(PYTHON) -m benchmarks.bulk
 
 schema: setup ## write the JSON Schema of vendor profiles for editors

@@ -14,6 +14,7 @@ from sso.model import OperationId
 # Of old credentials, of people who leave, of access that people lose otherwise.
 Kind = Literal["retirement", "leaver", "removal"]
 WINDOW = timedelta(days=1)
+COUNTED = timedelta(hours=1)  # how long a count of everything is good: what a day may take away changes little by then
 # What one row of the ledger has room for; a day that takes more is far above any floor.
 REMEMBERED = 3_000
 RELEASES = 1_000  # operations, each of which may take away many
@@ -39,7 +40,13 @@ class Brake:
     held: tuple[OperationId, ...] = ()  # stopped, in the order in which they came
     released: tuple[OperationId, ...] = ()
     told: datetime | None = None  # when the operators were told of those that are held
+    of: int = 0  # how much there is in all, as it was counted last
+    counted: datetime | None = None
     etag: str | None = field(default=None, compare=False)
+
+    def needs_count(self, now: datetime) -> bool:
+        """Whether it is not known, or no longer, how much there is in all."""
+        return self.counted is None or now - self.counted > COUNTED
 
     def count(self, now: datetime) -> int:
         """How many were taken within the window."""

@@ -32,7 +32,10 @@ async def pass_brake(
     for _ in range(RACES):
         found = await parts.ledger.brake(kind)
         count = found.count(now)
-        of = 0 if count + len(names) <= limit.floor else await total()
+        # Counting everything reads it all: not below the floor, and not for each of those who leave together.
+        if not found.passes(operation, names, limit, 0, now) and found.needs_count(now):
+            found = replace(found, of=await total(), counted=now)
+        of = found.of
         try:
             if found.passes(operation, names, limit, of, now):
                 await parts.ledger.put_brake(kind, found.take(names, now))

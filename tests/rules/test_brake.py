@@ -90,3 +90,11 @@ def test_release_lets_go_what_was_stopped_and_nothing_else() -> None:
         brake, passed = asked(brake, number, limit, 10, later)
         assert passed
     assert brake.count(later) == 3
+
+
+def test_everything_is_counted_once_an_hour() -> None:
+    """What there is in all is counted where it is not known, is kept with what is taken, and is good for an hour."""
+    assert Brake().needs_count(NOW)
+    counted = Brake(of=40, counted=NOW).take(frozenset({"a"}), NOW).hold(OperationId("1"))
+    assert not counted.needs_count(NOW + timedelta(hours=1))
+    assert counted.needs_count(NOW + timedelta(hours=1, seconds=1))
