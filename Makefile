@@ -32,9 +32,9 @@ check: setup browser ## format, lint, types, import contracts and tests: what mu
 	@$(VENV)/bin/lint-imports
 	@$(TESTS) $(ARGS)
 
-soak: setup ## every kill, every pair of kills, every failure: takes hours; GATEHOUSE_SEED=2 draws others
-	@GATEHOUSE_SOAK=1 $(PYTHON) -m pytest tests/kills tests/writers tests/storms tests/stories/test_vault_outage.py \
-		tests/rules/test_lives.py $(ARGS)
+soak: setup ## every kill, every pair of kills, every failure, three years: takes hours; GATEHOUSE_SEED=2 draws others
+	@GATEHOUSE_SOAK=1 $(PYTHON) -m pytest tests/kills tests/writers tests/storms tests/years \
+		tests/stories/test_vault_outage.py tests/rules/test_lives.py $(ARGS)
 
 bench: setup ## measure ours beside the plain way
 	@$(PYTHON) -m benchmarks $(ARGS)

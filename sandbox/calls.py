@@ -53,14 +53,21 @@ class CallLog:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.entries: list[dict[str, Any]] = []
+        self._forgotten = 0
 
     def reset(self) -> None:
         """Forget every call and count from one again."""
         self.entries.clear()
+        self._forgotten = 0
+
+    def forget(self) -> None:
+        """Forget every call until now, which may be more than a machine has room for; the count goes on."""
+        self._forgotten += len(self.entries)
+        self.entries.clear()
 
     def since(self, seq: int) -> list[dict[str, Any]]:
         """Return the calls after that number."""
-        return self.entries[max(seq, 0) :]
+        return self.entries[max(seq - self._forgotten, 0) :]
 
     def begin(
         self,
@@ -75,7 +82,7 @@ class CallLog:
     ) -> dict[str, Any]:
         """Show a call that has no answer yet, its secret values masked; `end` completes it."""
         entry: dict[str, Any] = {
-            "seq": len(self.entries) + 1,
+            "seq": self._forgotten + len(self.entries) + 1,
             "at": graph_time(self._clock.now()),
             "service": service,
             "method": method,

@@ -27,6 +27,7 @@ def routes(tenant: SandboxTenant) -> list[web.RouteDef]:
     control = Control(tenant)
     return [
         web.get("/calls", control.calls),
+        web.delete("/calls", control.forget_calls),
         web.get("/mailbox", control.mailbox),
         web.get("/mailbox/delayed", control.delayed),
         web.get("/dump", control.dump),
@@ -57,10 +58,12 @@ class Control:
 
     async def calls(self, request: web.Request) -> web.Response:
         """List the calls after a sequence number."""
-        since = request.query.get("since", "0")
-        if not since.isdecimal():
-            raise _bad(f"Expected a sequence number in 'since', found '{since}'.")
-        return web.json_response(self._tenant.calls.since(int(since)))
+        return web.json_response(self._tenant.calls.since(_since(request)))
+
+    async def forget_calls(self, _: web.Request) -> web.Response:
+        """Forget the calls until now; later ones are numbered on."""
+        self._tenant.calls.forget()
+        return web.Response(status=204)
 
     async def mailbox(self, _: web.Request) -> web.Response:
         """List every mail."""
@@ -131,14 +134,14 @@ class Control:
             raise _bad(str(problem)) from problem
         return await self.permissions(request)
 
-    async def faults(self, _: web.Request) -> web.Response:
-        """Tell the seed, the plan, which calls met something, and which came again too early."""
+    async def faults(self, request: web.Request) -> web.Response:
+        """Tell the seed, the plan, which calls met something (after the first `since`), and which came too early."""
         gate = self._tenant.unkind.gate
         return web.json_response(
             {
                 "seed": self._tenant.seed,
                 "plan": [planned.to_json() for planned in gate.plan],
-                "hits": gate.hits,
+                "hits": gate.hits[_since(request) :],
                 "impatient": gate.impatient,
             }
         )
@@ -243,6 +246,13 @@ def _shown(directory: Directory, kind: str) -> list[Mapping[str, Any]]:
     if kind != "groups":
         return list(objects.values())
     return [{**group, "members": sorted(directory.members.get(object_id, ()))} for object_id, group in objects.items()]
+
+
+def _since(request: web.Request) -> int:
+    since = request.query.get("since", "0")
+    if not since.isdecimal():
+        raise _bad(f"Expected a sequence number in 'since', found '{since}'.")
+    return int(since)
 
 
 async def _json(request: web.Request) -> Any:

@@ -7,6 +7,7 @@ from xdist.scheduler import LoadFileScheduling
 
 # Sandboxes at speed, whose hosts are killed or stormed at: one at a time, and first, because they take longest.
 ONE_AT_A_TIME = ("tests/kills/", "tests/writers/", "tests/storms/")
+LONG = "tests/years/"  # second, so that nobody waits for it alone in the end
 
 
 class Sharing(LoadFileScheduling):
@@ -24,4 +25,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(ONE_AT_A_TIME))
+    items.sort(key=lambda item: (not item.nodeid.startswith(ONE_AT_A_TIME), not item.nodeid.startswith(LONG)))

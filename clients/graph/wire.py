@@ -253,6 +253,7 @@ class GraphWire:
     def _name_of(self, info: RequestInformation) -> str:
         """What a request is, so that the same one is known again; a batch is what it holds."""
         info.path_parameters["baseurl"] = self._adapter.base_url
+        info.url = info.url  # else the SDK expands its template, letter by letter, each time that it looks
         method = info.http_method.value if info.http_method else "GET"
         batched: list[JSON] = []
         if info.content is not None and info.url.endswith("/$batch"):

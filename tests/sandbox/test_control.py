@@ -66,6 +66,18 @@ async def test_calls_are_numbered_named_and_masked(sandbox_tenant: Contoso) -> N
     assert [call["seq"] for call in (await sandbox_tenant.control("GET", "/calls?since=2")).body] == [3]
 
 
+async def test_the_record_of_calls_can_be_emptied_on_the_way(sandbox_tenant: Contoso) -> None:
+    """Calls that are forgotten are not shown again, and the next one has the next number."""
+    for _ in range(2):
+        await sandbox_tenant.graph("GET", "/applications")
+    assert (await sandbox_tenant.control("DELETE", "/calls")).status == 204
+    assert (await sandbox_tenant.control("GET", "/calls")).body == []
+    await sandbox_tenant.graph("GET", "/applications")
+    for since in (0, 2):
+        assert [call["seq"] for call in (await sandbox_tenant.control("GET", f"/calls?since={since}")).body] == [3]
+    assert (await sandbox_tenant.control("GET", "/calls?since=3")).body == []
+
+
 async def test_the_authority_is_recorded_without_secrets(sandbox_tenant: Contoso) -> None:
     """A token request is recorded as a form without its client secret."""
     urls, tenant_id = sandbox_tenant.tenant.urls, sandbox_tenant.tenant.directory.tenant_id
@@ -130,6 +142,7 @@ async def test_the_clock(sandbox_tenant: Contoso) -> None:
         ("PUT", "/switches", {"presets": "some"}),
         ("PUT", "/switches", {"unknown": True}),
         ("GET", "/calls?since=x", None),
+        ("GET", "/faults?since=x", None),
         ("POST", "/sign-in", {"vendor": "clicktime"}),
     ],
 )

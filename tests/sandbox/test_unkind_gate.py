@@ -60,6 +60,7 @@ async def test_only_the_named_call_meets_its_fault(
     told = (await sandbox_tenant.control("GET", "/faults")).body
     assert [hit["fault"] for hit in told["hits"]] == [fault["fault"]]
     assert told["seed"] == 1
+    assert (await sandbox_tenant.control("GET", "/faults?since=1")).body["hits"] == []
 
 
 async def test_a_lost_answer_may_be_a_cut_connection(sandbox_tenant: Contoso) -> None:

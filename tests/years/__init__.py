@@ -1,0 +1,1 @@
+"""Years of a company's life on the sandbox's clock."""
