@@ -411,11 +411,11 @@ async def unreadable(queue: str, message: func.QueueMessage, reason: str) -> Non
 
 @app.timer_trigger("timer", "%GATEHOUSE_SWEEP_SCHEDULE%", use_monitor=True)
 async def sweep(timer: func.TimerRequest) -> None:
-    """Take up whatever was accepted and left lying, and tell of locked pages that nobody told of."""
+    """Take up whatever was accepted and left lying, and what was pressed on a page and nobody has heard of."""
     sent = await handlers.operations.sweep(tenant(), now())
-    told = await handlers.handoff.report_locks(tenant(), now())
+    told = await handlers.handoff.finish_presses(tenant(), now())
     if sent or told or timer.past_due:
-        log.info("swept %d operations and %d locked pages", sent, told)
+        log.info("swept %d operations and %d pages", sent, told)
     await handlers.summary.resume(tenant(), now())
 
 

@@ -2,7 +2,7 @@
 
     GET, HEAD   show    steps and a form; nothing changes, so mail scanners and previews may look
     POST        act     judge -> write the page (ETag, the one winner) -> only then the effect and the answer
-    sweep       report_locks    tell owners what a request that died could not
+    sweep       finish_presses  tell owners of locks, and operations of "activate now", where a request died before
 
 Whoever opens the page has proved nothing: the link may be in a proxy's log. Only the code, which came another way,
 opens anything, and a page never says more than the mail with its link did before the code was right.
@@ -100,15 +100,18 @@ async def act(tenant: Tenant, token: str, form: Mapping[str, str], now: datetime
     return await _carry_out(tenant, page, profile, press, outcome, now)
 
 
-async def report_locks(tenant: Tenant, now: datetime) -> int:
-    """Tell the owners of locked pages who do not know yet, because whoever locked one died; returns how many."""
+async def finish_presses(tenant: Tenant, now: datetime) -> int:
+    """Tell the owners of locked pages, and what waits for a press, where whoever pressed died; returns how many."""
     told = 0
-    async for page in tenant.ledger.pages_with_untold_lock():
-        # A younger one's own request is still at it; after its time nobody needs to hear of a page.
-        if not page.changed + TELLING * tenant.settings.wait_scale < now < page.valid_until:
-            continue
-        profile = _profile(tenant, page)
-        if profile is not None and await _tell_lock(tenant, page, profile, now):
+    async for page in tenant.ledger.unfinished_pages():
+        if page.changed + TELLING * tenant.settings.wait_scale >= now:
+            continue  # its own request is still at it
+        if page.lock_untold:
+            profile = _profile(tenant, page)
+            # After its time nobody needs to hear of a page.
+            told += now < page.valid_until and profile is not None and await _tell_lock(tenant, page, profile, now)
+        else:
+            await _wake(tenant, page, now)
             told += 1
     return told
 
@@ -148,8 +151,7 @@ async def _carry_out(
         case "acknowledged":
             await _acknowledge(tenant, page, now)
         case "activates":
-            for operation in await tenant.ledger.unfinished_of(page.key):
-                await tenant.settle(operation.id, now)
+            await _wake(tenant, page, now)
         case "reported":
             letter = partial(compose_page_problem, page, profile.name, press.text, organisation=organisation)
             if not await _tell(tenant, page, letter):
@@ -234,6 +236,16 @@ async def _acknowledge(tenant: Tenant, page: Page, now: datetime) -> None:
             if found is None or found.state == "acknowledged":
                 return
             page = found
+
+
+async def _wake(tenant: Tenant, page: Page, now: datetime) -> None:
+    """Let every operation of an application go on that waits for "activate now", and note it."""
+    for operation in await tenant.ledger.unfinished_of(page.key):
+        await tenant.settle(operation.id, now)
+    try:
+        await tenant.ledger.replace_page(replace(page, woken=now))
+    except Changed:
+        _log.info("Hand-off page %s changed while its operation was woken.", page.token_hash[:8])
 
 
 async def _tell_lock(tenant: Tenant, page: Page, profile: Profile, now: datetime) -> bool:

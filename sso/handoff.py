@@ -153,11 +153,17 @@ class Page:
     lock_told: datetime | None = None  # when the owner was told that wrong codes locked it
     activates: bool = False  # whether "activate now" stands on it
     activated: datetime | None = None  # when that was pressed
+    woken: datetime | None = None  # when the operations that wait for the press were told of it
 
     @property
     def lock_untold(self) -> bool:
         """True where the owner does not know yet that wrong codes locked this page."""
         return self.state == "locked" and self.lock_told is None
+
+    @property
+    def unfinished(self) -> bool:
+        """True where a press was recorded, and whoever waits for what it does has not heard of it yet."""
+        return self.lock_untold or (self.activated is not None and self.woken is None)
 
 
 @dataclass(frozen=True)

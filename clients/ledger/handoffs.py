@@ -50,9 +50,9 @@ class HandoffRows(Table):
         pages = [replace(read(_PAGE, row), etag=etag_of(row)) for row in rows]
         return sorted(pages, key=lambda page: (page.state != "replaced", page.created), reverse=True)
 
-    async def pages_with_untold_lock(self) -> AsyncIterator[Page]:
-        """The locked pages whose owner was not told of it."""
-        async for row in self._query("PartitionKey eq 'page' and lock_untold eq true", {}):
+    async def unfinished_pages(self) -> AsyncIterator[Page]:
+        """The pages on which something was pressed that nobody has heard of."""
+        async for row in self._query("PartitionKey eq 'page' and unfinished eq true", {}):
             yield replace(read(_PAGE, row), etag=etag_of(row))
 
     async def acknowledge(self, key: Key, credential: str, by: str, note: str, now: datetime) -> None:
@@ -70,4 +70,4 @@ class HandoffRows(Table):
 
 
 def _page_index(page: Page) -> dict[str, Any]:
-    return {"key": page.key.row, "lock_untold": page.lock_untold}
+    return {"key": page.key.row, "unfinished": page.unfinished}

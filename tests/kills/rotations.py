@@ -1,4 +1,7 @@
-"""The stories of a client secret's renewal that are cut: asked for, due, compromised, unheard, retired."""
+"""The stories of a renewal that are cut: of a client secret, and of a signing certificate.
+
+Secret: asked for, due, compromised, unheard, retired. Certificate: announced, activated by the vendor's press, retired.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,18 +13,18 @@ from tests.world import request
 
 DAY = timedelta(days=1)
 LIFETIME = 180 * DAY
+SECRET = "smarttrace"  # the vendor whose client secret is renewed; a certificate has no name in the vault
 
 
 class Rotation(Story):
-    """A secret whose vendor is set up is succeeded because somebody asks for it."""
+    """A secret or certificate whose vendor is set up is succeeded because somebody asks for it."""
 
-    vendor = "smarttrace"
     begins_late = True
     repeatable = False
     sign_in_throughout = True
 
-    def __init__(self, name: str, reason: str = "planned") -> None:
-        self.name, self.reason = name, reason
+    def __init__(self, name: str, reason: str = "planned", vendor: str = SECRET) -> None:
+        self.name, self.reason, self.vendor = name, reason, vendor
         self.sign_in_throughout = reason != "compromised"
 
     async def prepare(self, ground: Ground) -> None:
@@ -37,7 +40,8 @@ class Rotation(Story):
 
     async def at_every_moment(self, ground: Ground) -> None:
         """Whoever reads the vault gets what the token service takes; unless it was compromised, people sign in."""
-        assert await read_public_secret(ground, self.vendor) == 200
+        if self.vendor == SECRET:
+            assert await read_public_secret(ground, self.vendor) == 200
         if self.sign_in_throughout:
             inside = await ground.sign_in(self.vendor)
             assert inside["signed_in"], inside["reason"]
@@ -115,7 +119,7 @@ class Unheard(_Woken):
 
 
 class Retired(_Woken):
-    """The overlap after the acknowledgement is over: the old secret is removed."""
+    """The overlap after the acknowledgement is over: the old secret, or certificate, is removed."""
 
     async def prepare(self, ground: Ground) -> None:
         """Fifteen days after the acknowledgement."""
@@ -129,12 +133,64 @@ class Retired(_Woken):
         """Nobody has to do anything any more."""
 
 
+class Pressed(Rotation):
+    """The vendor presses "activate now": in one run a certificate is added, signs, and takes the old one's place.
+
+    From the press until the next mail the vendor reads the metadata again and again, and its people wait: only the end
+    of it is a promise.
+    """
+
+    ends_with_people = True
+    sign_in_throughout = False
+
+    async def prepare(self, ground: Ground) -> None:
+        """The page with the button is mailed, and a host that has done nothing yet."""
+        await self._set_up(ground)
+        begun = await Rotation.begin(self, ground)
+        assert begun.taken, begun.reasons
+        await ground.come_to_rest(sweep=False)
+        await ground.new_host()
+
+    async def begin(self, ground: Ground) -> Begun:
+        """Press, and acknowledge what the next mail tells."""
+        return await self._follow(ground, sweep=False)
+
+    async def people(self, ground: Ground) -> None:
+        """Go on where a killed host has left them: look at the newest mail until it can be acknowledged."""
+        begun = await self._follow(ground, sweep=True)
+        assert begun.taken, begun.reasons
+        await has_heard(ground)
+
+    async def _follow(self, ground: Ground, *, sweep: bool) -> Begun:
+        collected: dict[str, object] = {}
+        try:
+            async with asyncio.timeout(SETTLE):
+                while not (collected := await ground.collect(self.vendor))["acknowledged"]:
+                    await self._news(ground, sweep=sweep)
+        except TimeoutError:
+            return Begun(taken=False, reasons=(str(collected.get("reason")),))
+        return Begun(taken=True)
+
+    async def _news(self, ground: Ground, *, sweep: bool) -> None:
+        """Wait a while for the next mail, without a look at the page: each would be one of the calls that are cut."""
+        count = len(await ground.mailbox())
+        for _ in range(20):
+            if len(await ground.mailbox()) > count:
+                return
+            if sweep:
+                await ground.sweep()
+            await asyncio.sleep(0.1)
+
+
 ROTATIONS: tuple[Rotation, ...] = (
     Rotation("rotation on request"),
     FoundByTimer("rotation found by the timer"),
     Rotation("rotation of a compromised secret", "compromised"),
     Unheard("reminder and warning"),
     Retired("retirement after the overlap"),
+    Rotation("announcement of a certificate", vendor="clicktime"),
+    Pressed("activate now, pressed on the page", vendor="thoropass"),
+    Retired("retirement of a certificate after the overlap", vendor="clicktime"),
 )
 
 

@@ -235,9 +235,9 @@ async def test_a_lock_is_told_though_its_teller_died(desk: Desk, handoff: Handof
     assert verdict.outcome == "locks"
     assert verdict.page is not None
     await tenant.ledger.replace_page(verdict.page)
-    assert await handlers.handoff.report_locks(tenant, now + timedelta(seconds=90)) == 0
-    assert await handlers.handoff.report_locks(tenant, now + timedelta(seconds=150)) == 1
-    assert await handlers.handoff.report_locks(tenant, now + timedelta(days=1)) == 0
+    assert await handlers.handoff.finish_presses(tenant, now + timedelta(seconds=90)) == 0
+    assert await handlers.handoff.finish_presses(tenant, now + timedelta(seconds=150)) == 1
+    assert await handlers.handoff.finish_presses(tenant, now + timedelta(days=1)) == 0
     told = await desk.mails("is locked")
     assert len(told) == before + 1
     assert told[-1]["to"] == ["app-owner@contoso.com"]

@@ -168,14 +168,36 @@ def test_nothing_that_is_not_ours_is_ever_removed(
     profile: Profile, drawn: Shares, late: int, dies: list[Fault], done: Deeds
 ) -> None:
     """With vendors that are late or silent, compromised credentials, and people who press and say what they like."""
+    by_hand: Deeds = [(days * DAY, "foreign") for days in range(1, LIFE, 6)]
     if isinstance(profile, OidcProfile):
-        life = Life("smarttrace", profile, installer(profile, drawn, late), faults=dies, deeds=done)
+        life = Life("smarttrace", profile, installer(profile, drawn, late), faults=dies, deeds=[*by_hand, *done])
     else:
-        life = Life("clicktime", profile, verifier(profile, drawn, late), faults=dies, deeds=done)
+        life = Life("clicktime", profile, verifier(profile, drawn, late), faults=dies, deeds=[*by_hand, *done])
     for _ in life.live(LIFE):
         nothing_foreign_is_lost(life)
         if not {"compromised", "acknowledge"} & {deed for _, deed in done} and isinstance(life.party, Installer):
             assert life.party.installed in {None, *life.keys}, told(life)
+
+
+@pytest.mark.parametrize("freeze", [(), ("2026-10-01..2026-10-14",)], ids=["", "in a freeze"])
+@pytest.mark.parametrize("mode", [None, *MODES])
+def test_vendor_may_take_the_whole_overlap(mode: RolloverMode | None, freeze: tuple[str, ...]) -> None:
+    """Where a profile renews a day before the end, and two runs fail, a vendor that needs the overlap has it."""
+    whole: Shares = (1.0, 1.0, 1.0)
+    dies: list[Fault] = ["none" for _ in range(9)]
+    dies += ["fails", "fails"]
+    profile = CATALOG.load("clicktime" if mode else "smarttrace")
+    profile = profile.model_copy(update={"handoff": profile.handoff.model_copy(update={"freeze": freeze})})
+    if isinstance(profile, OidcProfile):
+        secret = SecretPolicy(lifetime_days=60, renew_before_days=1, overlap_days=20)
+        profile = profile.model_copy(update={"oidc": profile.oidc.model_copy(update={"secret": secret})})
+        life = Life("smarttrace", profile, installer(profile, whole), faults=dies)
+    else:
+        policy = CertificatePolicy(lifetime_days=60, renew_before_days=1, overlap_days=20, rollover=mode)
+        profile = profile.model_copy(update={"saml": profile.saml.model_copy(update={"certificate": policy})})
+        life = Life("clicktime", profile, verifier(profile, whole), faults=dies)
+    for _ in life.live(75):
+        assert life.pressing or life.party.signs_in(life), told(life)
 
 
 @pytest.mark.parametrize("mode", MODES)

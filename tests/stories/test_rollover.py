@@ -13,6 +13,7 @@ import handlers.rotation
 from clients.settings import read_settings
 from clients.tenant import Tenant
 from sso.caller import Caller
+from sso.handoff import judge
 from sso.model import key_of
 from sso.operation import Operation
 from tests.stories.administrator import graph
@@ -176,6 +177,22 @@ async def test_vendor_with_one_slot_presses_while_it_pastes(rolls: Callable[[str
     await later(hostless, days=15)
     assert await signing(hostless) == (signs, [signs])
     assert (await rotation(hostless)).state == "done"
+
+
+async def test_press_is_carried_out_though_its_request_died(rolls: Callable[[str], Hostless]) -> None:
+    """A press that was recorded and told to no operation is found by the sweep, once, two minutes later."""
+    hostless = rolls("single")
+    old = await onboarded(hostless)
+    await due(hostless)
+    code = code_of(codes(await hostless.world.mailbox())[-1])
+    verdict = judge((await hostless.tenant.ledger.pages(KEY))[0], "activate", code, hostless.now)
+    assert verdict.page is not None
+    await hostless.tenant.ledger.replace_page(verdict.page)  # as a request leaves it that died here
+    assert await handlers.handoff.finish_presses(hostless.tenant, hostless.later(seconds=90)) == 0
+    assert await handlers.handoff.finish_presses(hostless.tenant, hostless.later(seconds=60)) == 1
+    await hostless.run_all()
+    assert (await signing(hostless))[0] != old
+    assert await handlers.handoff.finish_presses(hostless.tenant, hostless.later(hours=1)) == 0
 
 
 async def test_silent_vendor_keeps_its_certificate_and_people_are_warned(rolls: Callable[[str], Hostless]) -> None:
