@@ -52,7 +52,7 @@ async def acknowledge(hostless: Hostless, key: Key) -> None:
 
 async def rotate(hostless: Hostless, key: Key, reason: str = "planned") -> Operation:
     """Ask for a rotation, and let it run as far as it goes; two credentials of a minute would have to wait."""
-    hostless.later(minutes=1)
+    await hostless.pass_time(minutes=1)
     operation = await handlers.rotation.rotate(hostless.tenant, key, {"reason": reason}, CALLER, hostless.now)
     await hostless.run_all()
     return await hostless.operation(operation.id)

@@ -160,7 +160,7 @@ async def test_a_reminder_brings_the_envelope_again(hostless: Hostless, tmp_path
     said = {"key_id": old["keyId"], "by": "support by telephone"}
     await handlers.applications.acknowledge(tenant, KEY, said, hostless.now)
     assert (await hostless.operation(first)).state == "done"
-    hostless.later(minutes=1)
+    await hostless.pass_time(minutes=1)
     accepted = await handlers.rotation.rotate(tenant, KEY, {"reason": "planned"}, Caller(None, None), hostless.now)
     await handlers.onboarding.run(tenant, accepted.id, hostless.now)
     hostless.later(days=8)

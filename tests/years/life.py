@@ -111,7 +111,6 @@ class Life:
         hand.tries += 1
         if collected["acknowledged"]:
             self.host.done["acknowledged"] += 1
-            del self.hands[key]
         elif hand.tries % PATIENCE == 0:
             self.host.done["handed off again"] += 1
             again = await handlers.intake.hand_off_again(self.host.tenant, key, NOBODY, self.now)
@@ -121,6 +120,7 @@ class Life:
         await self.host.settle()
         self.acting = None
         if collected["acknowledged"]:
+            del self.hands[key]
             await self._installs(key)
 
     async def _installs(self, key: Key) -> None:
