@@ -11,8 +11,8 @@ STAMP := $(VENV)/installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse
 export PLAYWRIGHT_BROWSERS_PATH ?= $(CACHE)/browsers
 ARGS ?=
-# Two workers suit two cores; a file stays in one worker, and each worker has a sandbox of its own.
-TESTS := $(PYTHON) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three workers keep two cores busy, because tests wait as well; a file stays in one, with sandboxes of its own.
+TESTS := $(PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test check soak bench schema up format clean setup browser
 
