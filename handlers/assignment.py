@@ -24,7 +24,7 @@ from sso.assignment import OVERDUE, Batch
 from sso.caller import Caller
 from sso.errors import NotReady, Reason, Refused
 from sso.model import Key, OperationId
-from sso.operation import Operation, opened, wait
+from sso.operation import REPLICATION_LIMIT, Operation, opened, wait
 
 PERMISSION_PAUSE = timedelta(hours=1)  # tokens are cached for up to a day, so a grant shows late
 
@@ -120,7 +120,7 @@ async def run(tenant: Tenant, operation_id: OperationId, number: int, now: datet
         except NotReady as error:
             batch, delay = replace(batch, in_line=True), error.retry_after
         else:
-            batch, delay = batch.took(await tenant.carry_out(batch))
+            batch, delay = batch.took(await tenant.carry_out(batch), now, REPLICATION_LIMIT * scale)
         try:
             await _come_again(tenant, operation_id, batch, delay * scale, now)
         except Changed:

@@ -9,8 +9,7 @@ from sso.errors import NotReady, Reason, Refused
 from sso.model import NO_ROLE, AppRole, AppRoleId, ObjectId, Principal
 
 BATCH_SIZE = 20  # requests in one Graph $batch (learn.microsoft.com/graph/json-batching)
-# With pauses of 5 to 60 s: well past the ten minutes that replication may take (graph-contract 4).
-ATTEMPTS = 60
+LONGEST_PAUSE = 60.0  # seconds between two attempts that wait for replication; the first come after five
 EMPTY_READS = 5  # reads that must find nothing to take away before "already gone" is believed: replicas lag
 # A message that comes earlier than its batch may be carried out is another delivery; clocks differ by less than this.
 MARGIN = timedelta(seconds=5)
@@ -86,7 +85,7 @@ class Batch:
     not_before: datetime  # when its message is due; a message that comes earlier is another delivery
     urgent: bool = False  # ahead of the others in the write budget, such as a leaver's
     in_line: bool = False  # it has waited for its place in the write budget
-    attempts: int = 0
+    since: datetime | None = None  # when it was first attempted
     etag: str | None = None
 
     @property
@@ -107,22 +106,35 @@ class Batch:
         """Whether something is open whose message should have come this long ago."""
         return bool(self.open) and now - self.not_before >= age
 
-    def took(self, outcomes: Sequence[Outcome]) -> tuple["Batch", float]:
-        """The batch after an attempt at what was open, and the seconds that what is still open should wait."""
-        last = self.attempts + 1 >= ATTEMPTS
+    def took(self, outcomes: Sequence[Outcome], now: datetime, patience: timedelta) -> tuple["Batch", float]:
+        """The batch after an attempt at what was open, and the seconds that what is still open should wait.
+
+        `patience` is how long replication is waited for from the first attempt on; the longer it lasts, the longer is
+        each pause.
+        """
+        since = self.since or now
+        waited = (now - since) / patience
+        last = waited >= 1
         after = {c: (c.after(outcome, last=last), outcome) for c, outcome in zip(self.open, outcomes, strict=True)}
         waits = [
-            outcome.retry_after
+            _pause(outcome, waited)
             for change, outcome in after.values()
             if isinstance(outcome, NotReady) and change.state == "queued"
         ]
         changes = tuple(after[change][0] if change in after else change for change in self.changes)
-        return replace(self, changes=changes, attempts=self.attempts + 1, in_line=False), max(waits, default=0.0)
+        return replace(self, changes=changes, since=since, in_line=False), max(waits, default=0.0)
 
     def reopened(self, now: datetime) -> "Batch":
         """The batch with everything that was refused to be tried once more."""
         again = tuple(replace(c, state="queued", reason=None) if c.state == "refused" else c for c in self.changes)
-        return replace(self, changes=again, attempts=0, in_line=False, not_before=now)
+        return replace(self, changes=again, since=None, in_line=False, not_before=now)
+
+
+def _pause(outcome: NotReady, waited: float) -> float:
+    """The seconds to wait after an outcome: for replication a tenth of what was waited so far, where that is more."""
+    if outcome.waiting_for != "replication":
+        return outcome.retry_after
+    return max(outcome.retry_after, min(LONGEST_PAUSE, 3 * LONGEST_PAUSE * waited))
 
 
 def choose_role(roles: Iterable[AppRole], wanted: str | None) -> AppRoleId:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sso.assignment import (
-    ATTEMPTS,
     BATCH_SIZE,
     EMPTY_READS,
+    LONGEST_PAUSE,
     OVERDUE,
     Change,
     Direction,
@@ -23,6 +23,7 @@ from sso.errors import NotReady, Reason, Refused
 from sso.model import NO_ROLE, AppRole, AppRoleId, ObjectId
 
 NOW = datetime(2026, 9, 1, 8, 30, tzinfo=UTC)
+PATIENCE = timedelta(minutes=30)
 
 
 def role(name: str, value: str | None = None, *, enabled: bool = True, for_users: bool = True) -> AppRole:
@@ -99,7 +100,7 @@ def test_outcome_is_recorded_for_one_change_alone() -> None:
     (batch,) = batches([change("a"), change("b"), change("c"), change("d")], NOW)
     throttled = NotReady("Throttled.", retry_after=7, waiting_for="throttling")
     replicating = NotReady("Not there yet.", retry_after=5)
-    after, delay = batch.took([None, throttled, Reason("tenant", "no such person"), replicating])
+    after, delay = batch.took([None, throttled, Reason("tenant", "no such person"), replicating], NOW, PATIENCE)
     assert [(each.name, each.state, each.reason) for each in after.changes] == [
         ("a", "done", None),
         ("b", "queued", None),
@@ -108,15 +109,26 @@ def test_outcome_is_recorded_for_one_change_alone() -> None:
     ]
     assert [each.name for each in after.open] == ["b", "d"]
     assert delay == 7
-    assert after.attempts == 1
+    assert after.since == NOW
 
 
 def test_replication_is_waited_for_a_bounded_time_and_throttling_is_not() -> None:
-    """The last attempt refuses what no replica shows; what is throttled is tried again however often."""
+    """What no replica shows is refused once the patience is over; what is throttled is tried again however long."""
     (batch,) = batches([change("a"), change("b")], NOW)
-    throttled = NotReady("Throttled.", retry_after=7, waiting_for="throttling")
-    for _ in range(ATTEMPTS):
-        batch, _ = batch.took([NotReady("Not there yet.", retry_after=5), throttled][-len(batch.open) :])
+    replicating, throttled = (
+        NotReady("Not there yet.", retry_after=5),
+        NotReady("Throttled.", retry_after=1, waiting_for="throttling"),
+    )
+    now, pauses = NOW, []
+    while len(batch.open) == 2:
+        batch, pause = batch.took([replicating, throttled], now, PATIENCE)
+        pauses.append(pause)
+        now += timedelta(seconds=pause)
+    assert now - NOW >= PATIENCE
+    assert pauses[:3] == [5, 5, 5]
+    assert sorted(pauses[:-1]) == pauses[:-1]  # ever longer
+    assert max(pauses) == LONGEST_PAUSE
+    assert len(pauses) < 70
     assert [each.state for each in batch.changes] == ["refused", "queued"]
     assert [each.state for each in batch.reopened(NOW).changes] == ["queued", "queued"]
 
@@ -124,12 +136,12 @@ def test_replication_is_waited_for_a_bounded_time_and_throttling_is_not() -> Non
 def test_already_gone_is_believed_after_several_looks() -> None:
     """A removal that finds nothing is done after five looks in a row: an assignment may be in no replica yet."""
     (batch,) = batches([change("a", "revoke")], NOW)
-    batch, _ = batch.took([NothingFound()])
-    batch, _ = batch.took([NotReady("Throttled.", retry_after=7, waiting_for="throttling")])
+    batch, _ = batch.took([NothingFound()], NOW, PATIENCE)
+    batch, _ = batch.took([NotReady("Throttled.", retry_after=7, waiting_for="throttling")], NOW, PATIENCE)
     assert batch.writes == 1
     looks = 0
     while batch.open:
-        batch, delay = batch.took([NothingFound()])
+        batch, delay = batch.took([NothingFound()], NOW, PATIENCE)
         looks += 1
         assert batch.writes == 0
         assert delay == (5.0 if batch.open else 0.0)
@@ -146,4 +158,4 @@ def test_message_that_comes_before_its_time_is_another_delivery() -> None:
     assert not batch.is_early(NOW, 1.0)
     assert not waiting.is_overdue(NOW + timedelta(seconds=61), OVERDUE)
     assert waiting.is_overdue(NOW + timedelta(seconds=181), OVERDUE)
-    assert not waiting.took([None])[0].is_overdue(NOW + timedelta(hours=1), OVERDUE)
+    assert not waiting.took([None], NOW, PATIENCE)[0].is_overdue(NOW + timedelta(hours=1), OVERDUE)

@@ -41,11 +41,15 @@ class Stormy:
         """Let the vendor's side set itself up, and see who gets in."""
         collected = await self.world.collect(vendor)
         assert collected["acknowledged"], collected["reason"]
-        async with asyncio.timeout(PATIENCE):
-            # Entra itself learns of an assignment with a lag; a person tries again.
-            while not (inside := await self.world.sign_in(vendor))["signed_in"]:
-                assert "AADSTS50105" in inside["reason"], inside["reason"]
-                await asyncio.sleep(0.5)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                # Entra itself learns of an assignment with a lag; a person tries again.
+                while not (inside := await self.world.sign_in(vendor))["signed_in"]:
+                    assert "AADSTS50105" in inside["reason"], inside["reason"]
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            found = (await self.world.api("GET", f"/operations?vendor={vendor}")).body
+            raise AssertionError(f"Nobody gets into {vendor}, and its operations say: {found}") from None
         assert not (await self.world.sign_in(vendor, "helpdesk"))["signed_in"]
 
     async def story(self, vendor: str) -> None:
