@@ -74,7 +74,8 @@ async def fail_for_good(ground: Ground, known: Undisturbed, failure: ForGood) ->
         result.wrongs.append(f"Nothing says what is wrong: {states}.")
     await ground.faults([])
     run.unanswered = not begun.taken
-    await ground.come_to_rest(sweep=True)  # a run that moves yet may not be replayed
+    if await ground.operations():  # none where the request itself was refused
+        await ground.come_to_rest(sweep=True)  # a run that moves yet may not be replayed
     for operation in await ground.operations():
         if operation["state"] in {"failed", "waiting"}:
             reply = await ground.api("POST", f"/operations/{operation['id']}/replay")
