@@ -23,7 +23,6 @@ from sso.errors import NotReady, Reason, Refused
 from sso.hr import Fact, fact_from_json
 from sso.model import Key, OperationId
 from sso.operation import StepRecord
-from vendors.profile import Profile
 
 PATIENCE = timedelta(days=30)  # after a joiner's first day, for the account to be made
 
@@ -107,13 +106,13 @@ class _Run(Carrying):
         refused = following.refused(standing.batches)
         grants = [(one, self._change(standing, one, "grant")) for one in standing.decision.grants]
         removals = [(one, self._change(standing, one, "revoke")) for one in standing.decision.removals]
-        places = {following.place_of(change) for _, change in (*grants, *removals)}
+        places = {change.place for _, change in (*grants, *removals)}
         stuck = [change for place, change in refused.items() if place in places]
-        grants = [pair for pair in grants if following.place_of(pair[1]) not in refused]
-        removals = [pair for pair in removals if following.place_of(pair[1]) not in refused]
+        grants = [pair for pair in grants if pair[1].place not in refused]
+        removals = [pair for pair in removals if pair[1].place not in refused]
         if removals and standing.fact.kind != "leaver":
             try:
-                await self._brake_removals(standing, [change for _, change in removals])
+                await self.brake_removals([change for _, change in removals])
             except NotReady:
                 if not grants:
                     raise
@@ -149,13 +148,6 @@ class _Run(Carrying):
         names = frozenset({str(known.principal.object_id)})
         await pass_brake(self.tenant, "leaver", names, self.operation.id, self.now, total)
 
-    async def _brake_removals(self, standing: Standing, changes: Sequence[Change]) -> None:
-        async def total() -> int:
-            return sum(map(len, (await people.held_by_all(self.tenant, standing.there)).values()))
-
-        names = frozenset(map(following.brake_name, changes))
-        await pass_brake(self.tenant, "removal", names, self.operation.id, self.now, total)
-
     # Whom it concerns
 
     async def _tell(self, standing: Standing) -> None:
@@ -163,24 +155,17 @@ class _Run(Carrying):
         tenant, somebody = self.tenant, standing.known.principal
         given, taken = following.made(standing.batches, standing.there)
         for key in given:
-            profile, sentence = self._profile(key), f"Tell the owner of {key} whom to add there."
+            profile, sentence = tenant.catalog.find(key.vendor), f"Tell the owner of {key} whom to add there."
             if profile and profile.people.provisioning == "manual" and not self.has_taken("tell_joined", sentence):
                 await people.mail_joined(tenant, self.operation.id, standing.there[key], profile, [somebody])
                 await self.take("tell_joined", sentence, somebody.name)
         for key in dict.fromkeys((*taken, *(access.key for access in standing.through))):
-            profile = self._profile(key)
+            profile = tenant.catalog.find(key.vendor)
             whom = (profile.handoff.contact if profile else None) or f"the owner of {key}"
             sentence = f"Ask {whom} to remove the account there."
             if profile and profile.people.provisioning != "scim" and not self.has_taken("tell_left", sentence):
                 await people.mail_left(tenant, self.operation.id, standing.there[key], profile, [somebody])
                 await self.take("tell_left", sentence, somebody.name)
-
-    def _profile(self, key: Key) -> Profile | None:
-        """The vendor's profile; None where it was taken out or is broken, which keeps nobody's access."""
-        try:
-            return self.tenant.catalog.load(key.vendor)
-        except (LookupError, ValueError):
-            return None
 
     # The account
 

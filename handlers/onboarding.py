@@ -47,10 +47,8 @@ async def run(tenant: Tenant, operation_id: OperationId, now: datetime) -> None:
         return
     this = _Run(tenant, operation, now)
     async with tenant.leased(operation, now) as held:
-        if held is None:
-            await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
-            return
-        await this.through(held)
+        if held:
+            await this.through(held)
 
 
 async def _settled(tenant: Tenant, operation: Operation, now: datetime) -> Operation | None:

@@ -18,15 +18,13 @@ from datetime import datetime
 from clients.ledger import new_operation_id
 from clients.tenant import Tenant, comparing, people
 from clients.tenant.accepting import open_once
-from clients.tenant.braking import pass_brake
 from clients.tenant.carrying import Carrying
 from sso import following
 from sso.assignment import Batch
 from sso.errors import NotReady, Reason, Refused
-from sso.model import Key, OperationId, Principal
+from sso.model import OperationId, Principal
 from sso.operation import fail, listed, opened
 from sso.reconcile import Comparison, Difference, Seen, compare, steps_of, why_not
-from vendors.profile import Profile
 
 
 async def begin(tenant: Tenant, now: datetime) -> bool:
@@ -112,7 +110,7 @@ class _Application(_Reconciling):
         removals: tuple[Difference, ...] = left.removals
         stopped = None
         try:
-            await self._brake(left)
+            await self.brake_removals([left.change(one, "revoke") for one in left.removals])
         except NotReady as error:
             removals, stopped = (), error  # what is given is not held up
         if left.grants or removals:
@@ -123,15 +121,6 @@ class _Application(_Reconciling):
             raise stopped
         await self._end(comparison, batches)
 
-    async def _brake(self, comparison: Comparison) -> None:
-        async def total() -> int:
-            there = await people.offered(self.tenant)
-            return sum(map(len, (await people.held_by_all(self.tenant, there)).values()))
-
-        if comparison.removals:
-            names = frozenset(following.brake_name(comparison.change(one, "revoke")) for one in comparison.removals)
-            await pass_brake(self.tenant, "removal", names, self.operation.id, self.now, total)
-
     async def _mend(self, comparison: Comparison, removals: tuple[Difference, ...]) -> None:
         grants = comparison.grants  # go first: a role that changes is never held by neither name
         changes = [comparison.change(one, "grant") for one in grants]
@@ -140,7 +129,8 @@ class _Application(_Reconciling):
 
     async def _tell(self, seen: Seen, comparison: Comparison, batches: Sequence[Batch]) -> None:
         """Mail whom to add or to remove where a vendor's accounts do not follow by themselves, each person once."""
-        application, profile = comparison.application, self._profile(comparison.application.key)
+        application = comparison.application
+        profile = self.tenant.catalog.find(application.key.vendor)
         if profile is None:
             return
         given, taken = (_changed(seen, batches, direction) for direction in ("grant", "revoke"))
@@ -152,13 +142,6 @@ class _Application(_Reconciling):
             whom = profile.handoff.contact or f"the owner of {application.key}"
             await people.mail_left(self.tenant, self.operation.id, application, profile, new)
             await self._note_told("tell_left", f"Ask {whom} to remove the accounts there.", new)
-
-    def _profile(self, key: Key) -> Profile | None:
-        """The vendor's profile; None where it was taken out or is broken."""
-        try:
-            return self.tenant.catalog.load(key.vendor)
-        except (LookupError, ValueError):
-            return None
 
     def _untold(self, step: str, about: Sequence[Principal]) -> list[Principal]:
         return [one for one in about if one.object_id not in self.operation.request.get(step, ())]

@@ -18,9 +18,6 @@ from sso.errors import GatehouseError
 from sso.model import Key, PasswordCredential
 from sso.operation import Operation
 from sso.summary import FAILED_WITHIN, Managed, Night, PutAside, candidates, compose_summary
-from vendors.catalog import UnknownVendorError
-from vendors.parsing import ProfileError
-from vendors.profile import Profile
 
 T = TypeVar("T")
 
@@ -84,16 +81,9 @@ async def _applications(tenant: Tenant) -> tuple[Managed, ...]:
     managed = sorted(await tenant.graph.managed(), key=lambda entry: entry[0])
     service_principals = await tenant.graph.managed_service_principals()
     return tuple(
-        Managed(key, application, service_principals.get(application.client_id), _profile(tenant, key))
+        Managed(key, application, service_principals.get(application.client_id), tenant.catalog.find(key.vendor))
         for key, application in managed
     )
-
-
-def _profile(tenant: Tenant, key: Key) -> Profile | None:
-    try:
-        return tenant.catalog.load(key.vendor)
-    except (UnknownVendorError, ProfileError):
-        return None
 
 
 async def _without_value(

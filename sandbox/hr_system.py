@@ -38,7 +38,7 @@ class HrSystem:
         await self._wire.call(
             "PUT",
             f"{state.vault}/secrets/{KEY_NAME}?api-version=7.4",
-            json={"value": f"whsec_{base64.b64encode(self._key).decode()}"},
+            json={"value": encoded(self._key)},
             headers={"Authorization": f"Bearer {token['access_token']}"},
         )
 
@@ -47,16 +47,23 @@ class HrSystem:
         now = datetime.now(UTC)
         events = [_event(kind, person, attributes or {}, now) for person in people]
         body = json.dumps(events if len(events) > 1 else events[0]).encode()
-        name, stamp = f"msg_{secrets.token_hex(8)}", str(int(now.timestamp()))
-        signature = hmac.digest(self._key, f"{name}.{stamp}.".encode() + body, hashlib.sha256)
-        headers = {
-            "Content-Type": f"application/cloudevents{'-batch' if len(events) > 1 else ''}+json",
-            "webhook-id": name,
-            "webhook-timestamp": stamp,
-            "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-        }
+        media = f"application/cloudevents{'-batch' if len(events) > 1 else ''}+json"
+        headers = {"Content-Type": media, **sign(body, f"msg_{secrets.token_hex(8)}", now, [self._key])}
         url = f"{self._wire.state.host}/api/hr-events"
         return list((await self._wire.call("POST", url, data=body, headers=headers))["items"])
+
+
+def encoded(key: bytes) -> str:
+    """A key as Standard Webhooks writes it."""
+    return f"whsec_{base64.b64encode(key).decode()}"
+
+
+def sign(body: bytes, name: str, now: datetime, keys: Sequence[bytes]) -> dict[str, str]:
+    """The three headers of Standard Webhooks, with a signature by each key."""
+    stamp = str(int(now.timestamp()))
+    macs = [hmac.digest(key, f"{name}.{stamp}.".encode() + body, hashlib.sha256) for key in keys]
+    signatures = " ".join(f"v1,{base64.b64encode(mac).decode()}" for mac in macs)
+    return {"webhook-id": name, "webhook-timestamp": stamp, "webhook-signature": signatures}
 
 
 def _event(kind: str, person: str, attributes: Mapping[str, str], now: datetime) -> dict[str, Any]:

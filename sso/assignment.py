@@ -18,6 +18,7 @@ NAME_LENGTH = 60  # characters of a name that a row keeps, so that a thousand of
 
 Direction = Literal["grant", "revoke"]
 ChangeState = Literal["queued", "done", "refused"]
+Place = tuple[ObjectId, ObjectId, AppRoleId | None, Direction]  # who, which service principal, role, which way
 
 
 class NothingFound(NotReady):
@@ -46,6 +47,11 @@ class Change:
     reason: str | None = None
     remark: str | None = None  # what stays true once it is done, such as access that comes through a group
     empty_reads: int = 0
+
+    @property
+    def place(self) -> Place:
+        """What it is about, whatever became of it."""
+        return self.principal_id, self.service_principal_id, self.role_id, self.direction
 
     def after(self, outcome: Outcome, *, last: bool) -> "Change":
         """The change after an attempt; the last one waits for no replica any more."""
@@ -131,7 +137,7 @@ class Batch:
 
 
 def _pause(outcome: NotReady, waited: float) -> float:
-    """The seconds to wait after an outcome: for replication a tenth of what was waited so far, where that is more."""
+    """The seconds to wait after an outcome; for replication longer, as more of the patience is over."""
     if outcome.waiting_for != "replication":
         return outcome.retry_after
     return max(outcome.retry_after, min(LONGEST_PAUSE, 3 * LONGEST_PAUSE * waited))

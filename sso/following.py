@@ -4,17 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sso.assignment import Batch, Change
+from sso.assignment import Batch, Change, Place
 from sso.decision import Held, Offered
-from sso.model import AppRoleId, Key, ObjectId
+from sso.model import Key
 from sso.operation import DIRECTIONS, Operation
-
-Place = tuple[ObjectId, AppRoleId | None, str]
-
-
-def place_of(change: Change) -> Place:
-    """What a change is about, whatever became of it."""
-    return change.service_principal_id, change.role_id, change.direction
 
 
 def brake_name(change: Change) -> str:
@@ -24,7 +17,7 @@ def brake_name(change: Change) -> str:
 
 def refused(batches: Iterable[Batch]) -> Mapping[Place, Change]:
     """The changes that were refused, by what they are about: nothing is gained by trying them again unasked."""
-    return {place_of(c): c for batch in batches for c in batch.changes if c.state == "refused"}
+    return {c.place: c for batch in batches for c in batch.changes if c.state == "refused"}
 
 
 def made(batches: Iterable[Batch], offered: Mapping[Key, Offered]) -> tuple[list[Key], list[Key]]:

@@ -85,20 +85,20 @@ class Comparison:
 
     def without(self, batches: Iterable[Batch]) -> "Comparison":
         """What these batches leave to do: replicas may not show yet what they made, and what was refused stays so."""
-        past = {_place(change) for batch in batches for change in batch.changes if change.state != "queued"}
+        past = {change.place for batch in batches for change in batch.changes if change.state != "queued"}
         return replace(
             self,
-            grants=tuple(one for one in self.grants if _place(self.change(one, "grant")) not in past),
-            removals=tuple(one for one in self.removals if _place(self.change(one, "revoke")) not in past),
+            grants=tuple(one for one in self.grants if self.change(one, "grant").place not in past),
+            removals=tuple(one for one in self.removals if self.change(one, "revoke").place not in past),
         )
 
     def stuck(self, changes: Iterable[Change]) -> tuple[Change, ...]:
         """Those of some changes that were refused, and still are what is to be mended."""
         wanted = {
-            *(_place(self.change(one, "grant")) for one in self.grants),
-            *(_place(self.change(one, "revoke")) for one in self.removals),
+            *(self.change(one, "grant").place for one in self.grants),
+            *(self.change(one, "revoke").place for one in self.removals),
         }
-        return tuple(change for change in changes if change.state == "refused" and _place(change) in wanted)
+        return tuple(change for change in changes if change.state == "refused" and change.place in wanted)
 
     def change(self, one: Difference, direction: Direction) -> Change:
         """What mends a difference."""
@@ -247,10 +247,6 @@ def _roles(rules: Entitlements, application: Offered) -> Iterator[Told]:
                     choose_role(application.roles, given.role or application.role)
                 except Refused as error:
                     yield Told(f"Rule {number}: {error}")
-
-
-def _place(change: Change) -> tuple[ObjectId, AppRoleId | None, str]:
-    return change.principal_id, change.role_id, change.direction
 
 
 def _ids(people: Iterable[Principal]) -> tuple[str, ...]:

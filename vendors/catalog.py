@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from vendors.parsing import parse_profile
+from vendors.parsing import ProfileError, parse_profile
 from vendors.profile import Profile
 from vendors.slug import VendorSlug, parse_slug
 
@@ -50,6 +50,13 @@ class Catalog:
                 raise UnknownVendorError(slug, self.nearest(slug)) from None
             self._loaded[known] = parse_profile(known, source)
         return self._loaded[known]
+
+    def find(self, slug: str) -> Profile | None:
+        """The same; None where the profile was taken out or is broken: what is onboarded is there all the same."""
+        try:
+            return self.load(slug)
+        except (UnknownVendorError, ProfileError):
+            return None
 
     def nearest(self, name: str) -> list[VendorSlug]:
         """Return up to three slugs that somebody who wrote this name may have meant, the likeliest first."""

@@ -5,12 +5,12 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from clients.ledger.table import FAR, Changed, Table, etag_of, read, row_of
+from clients.ledger.table import FAR, Changed, Table, etag_of, instant, read, row_of
 from sso.assignment import Batch
 from sso.model import Key, OperationId
 from sso.operation import Kind, Operation, State
@@ -70,7 +70,7 @@ class OperationRows(Table):
     async def due_operations(self, before: datetime) -> AsyncIterator[Operation]:
         """Unfinished operations whose `not_before` passed before this moment."""
         query = "PartitionKey eq 'operation' and unfinished eq true and not_before lt @before"
-        async for row in self._query(query, {"before": before.astimezone(UTC).isoformat()}):
+        async for row in self._query(query, {"before": instant(before)}):
             yield replace(read(_OPERATION, row), etag=etag_of(row))
 
     async def unfinished_of(self, key: Key) -> list[Operation]:
@@ -86,7 +86,7 @@ class OperationRows(Table):
     async def failed_since(self, moment: datetime) -> AsyncIterator[Operation]:
         """The operations that failed since a moment, newest first."""
         query = "PartitionKey eq 'operation' and state eq 'failed' and changed ge @since"
-        async for row in self._query(query, {"since": moment.astimezone(UTC).isoformat()}):
+        async for row in self._query(query, {"since": instant(moment)}):
             yield read(_OPERATION, row)
 
     async def newest_of(self, key: Key | None, kind: Kind) -> Operation | None:
@@ -100,7 +100,7 @@ class OperationRows(Table):
     async def done_since(self, moment: datetime, kind: Kind) -> AsyncIterator[Operation]:
         """The operations of one kind that ended well since a moment, newest first."""
         query = "PartitionKey eq 'operation' and kind eq @kind and state eq 'done' and changed ge @since"
-        async for row in self._query(query, {"kind": kind, "since": moment.astimezone(UTC).isoformat()}):
+        async for row in self._query(query, {"kind": kind, "since": instant(moment)}):
             yield read(_OPERATION, row)
 
     async def waiting(self) -> dict[str, str]:
@@ -185,10 +185,10 @@ def _index(operation: Operation) -> dict[str, Any]:
         "vendor": operation.key.vendor if operation.key else "",
         "key": operation.key.row if operation.key else "",
         "unfinished": not operation.finished,
-        "not_before": operation.not_before.astimezone(UTC).isoformat(),
-        "changed": operation.changed.astimezone(UTC).isoformat(),
+        "not_before": instant(operation.not_before),
+        "changed": instant(operation.changed),
     }
 
 
 def _repeat_row(name: str, repeat: Repeat) -> dict[str, Any]:
-    return row_of("idempotency", name, _REPEAT, repeat) | {"at": repeat.at.astimezone(UTC).isoformat()}
+    return row_of("idempotency", name, _REPEAT, repeat) | {"at": instant(repeat.at)}

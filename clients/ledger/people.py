@@ -35,7 +35,7 @@ class PersonRow:
         return replace(self, losing=tuple((key.row, str(role), since) for (key, role), since in sorted(losing.items())))
 
 
-_PERSON = TypeAdapter(PersonRow)
+PERSON = TypeAdapter(PersonRow)
 
 
 class PersonRows(Table):
@@ -44,11 +44,11 @@ class PersonRows(Table):
     async def person(self, person: ObjectId) -> PersonRow:
         """What is kept of somebody; an empty row where nothing is."""
         row = await self._find("person", person)
-        return PersonRow(person) if row is None else replace(read(_PERSON, row), etag=etag_of(row))
+        return PersonRow(person) if row is None else replace(read(PERSON, row), etag=etag_of(row))
 
     async def put_person(self, person: PersonRow) -> PersonRow:
         """Write a person's row, a new one or one that was read; raises `Changed` when somebody else wrote it."""
-        row = row_of("person", person.person, _PERSON, person)
+        row = row_of("person", person.person, PERSON, person)
         written = await (self._replace(row, person.etag) if person.etag else self._insert(row))
         return replace(person, etag=written)
 
@@ -56,7 +56,7 @@ class PersonRows(Table):
         """What is kept of everybody of whom anything is."""
         found: dict[ObjectId, PersonRow] = {}
         async for row in self._query("PartitionKey eq 'person'", {}):
-            kept: PersonRow = read(_PERSON, row)
+            kept: PersonRow = read(PERSON, row)
             found[kept.person] = replace(kept, etag=etag_of(row))
         return found
 

@@ -2,22 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from clients.ledger.handoffs import Acknowledgement
-from clients.ledger.people import PersonRow
-from clients.ledger.table import FAR, Changed, Table, etag_of, read, row_of
-from sso.handoff import Page
+from clients.ledger.handoffs import ACKNOWLEDGEMENT, PAGE, Acknowledgement
+from clients.ledger.people import PERSON, PersonRow
+from clients.ledger.table import FAR, Changed, Table, etag_of, instant, read, row_of
 from sso.retention import is_over, past
 
 LIMIT = 5_000  # rows of one kind a night, so that a first night ends within the host's ten minutes
-
-_ACKNOWLEDGEMENT = TypeAdapter(Acknowledgement)
-_PAGE = TypeAdapter(Page)
-_PERSON = TypeAdapter(PersonRow)
 
 
 class RetentionRows(Table):
@@ -27,7 +20,7 @@ class RetentionRows(Table):
         """Delete finished operations that last changed before, each after its batches; returns how many."""
         query = "PartitionKey eq 'operation' and unfinished eq false and changed lt @before"
         forgotten = 0
-        async for row in self._query(query, {"before": _iso(before)}, select=["PartitionKey", "RowKey"]):
+        async for row in self._query(query, {"before": instant(before)}, select=["PartitionKey", "RowKey"]):
             if forgotten == LIMIT:
                 break
             name = str(row["RowKey"])
@@ -40,7 +33,7 @@ class RetentionRows(Table):
         """Delete what was noted before: repeats, messages put aside, refused webhooks, summaries; returns how many."""
         oldest = FAR - int(before.timestamp() * 1000)
         queries: tuple[tuple[str, Mapping[str, str]], ...] = (
-            ("PartitionKey eq 'idempotency' and at lt @before", {"before": _iso(before)}),
+            ("PartitionKey eq 'idempotency' and at lt @before", {"before": instant(before)}),
             ("PartitionKey eq 'unreadable' and RowKey gt @oldest", {"oldest": f"{oldest:013d}~"}),
             ("PartitionKey eq 'refused' and RowKey gt @oldest", {"oldest": f"{oldest:013d}~"}),
             ("PartitionKey eq 'summary' and RowKey lt @before", {"before": f"{before:%Y-%m-%d}"}),
@@ -51,7 +44,7 @@ class RetentionRows(Table):
         """Delete pages that were replaced, or whose key (`Key.row`) is no longer managed; returns how many."""
 
         def over(row: Mapping[str, Any]) -> bool:
-            return is_over(read(_PAGE, row), before, managed=str(row["key"]) in managed)
+            return is_over(read(PAGE, row), before, managed=str(row["key"]) in managed)
 
         return await self._forget("PartitionKey eq 'page'", {}, over)
 
@@ -59,15 +52,15 @@ class RetentionRows(Table):
         """Take names and attributes out of what is still needed: who acknowledged, and who has left."""
         forgotten = 0
         async for row in self._query("PartitionKey eq 'acknowledgement'", {}):
-            said: Acknowledgement = read(_ACKNOWLEDGEMENT, row)
+            said: Acknowledgement = read(ACKNOWLEDGEMENT, row)
             if said.at < before and said.by:
-                bare = row_of("acknowledgement", str(row["RowKey"]), _ACKNOWLEDGEMENT, replace(said, by="", note=""))
+                bare = row_of("acknowledgement", str(row["RowKey"]), ACKNOWLEDGEMENT, replace(said, by="", note=""))
                 forgotten += await self._shrink(bare, etag_of(row))
         async for row in self._query("PartitionKey eq 'person'", {}):
-            kept: PersonRow = read(_PERSON, row)
+            kept: PersonRow = read(PERSON, row)
             timeline = past(kept.timeline, kept.person, before)
             if timeline != kept.timeline:
-                bare = row_of("person", kept.person, _PERSON, replace(kept, timeline=timeline, losing=()))
+                bare = row_of("person", kept.person, PERSON, replace(kept, timeline=timeline, losing=()))
                 forgotten += await self._shrink(bare, etag_of(row))
         return forgotten
 
@@ -89,7 +82,3 @@ class RetentionRows(Table):
         except Changed:  # somebody is at it, so it is not past
             return False
         return True
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat()

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from azure.core import MatchConditions
@@ -138,6 +139,11 @@ def row_of(partition: str, name: str, adapter: TypeAdapter[Any], value: object) 
 def read(adapter: TypeAdapter[Any], row: Mapping[str, Any]) -> Any:  # whatever the adapter reads
     """The value of a row."""
     return adapter.validate_json("".join(str(row[f"value{n}"]) for n in range(CHUNKS) if f"value{n}" in row))
+
+
+def instant(moment: datetime) -> str:
+    """A moment as a property that is compared: as texts, all in one zone."""
+    return moment.astimezone(UTC).isoformat()
 
 
 def etag_of(row: TableEntity) -> str:

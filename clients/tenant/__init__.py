@@ -7,8 +7,8 @@ rows whose repetition is success for grants, pages that say which of their mails
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Self, assert_never, get_args
 
@@ -22,7 +22,7 @@ from clients.queues import Queues
 from clients.settings import Settings
 from clients.sts import Sts
 from clients.tenant import access, braking, credentials, directory, offboarding, telling
-from clients.tenant.leasing import Held, leased
+from clients.tenant.leasing import BUSY_PAUSE, Held, leased
 from clients.tenant.observing import observe
 from clients.tenant.parts import Parts, Work
 from clients.tenant.reserving import reserve
@@ -159,12 +159,19 @@ class Tenant(Parts):
         except GatehouseError as error:  # before either was begun
             return error, error
 
-    def leased(self, operation: Operation, now: datetime) -> AbstractAsyncContextManager[Held | None]:
-        """Hold the right to carry an operation on, and to write to its key; None while another run holds it."""
+    @asynccontextmanager
+    async def leased(self, operation: Operation, now: datetime) -> AsyncIterator[Held | None]:
+        """Hold the right to carry an operation on, and to write to its key.
+
+        None while another run holds it: then the operation's message comes again.
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
         name = operation.key.row if operation.key else operation.id
-        return leased(self, name, lambda: now + timedelta(seconds=loop.time() - began))
+        async with leased(self, name, lambda: now + timedelta(seconds=loop.time() - began)) as held:
+            if held is None:
+                await self.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * self.settings.wait_scale)
+            yield held
 
     async def reserve(self, writes: int, now: datetime, *, urgent: bool = False, in_line: bool = False) -> None:
         """Return when so many writes may be made within the shared budget; raises `NotReady` where that is not soon."""

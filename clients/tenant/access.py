@@ -26,17 +26,13 @@ async def open_batches(
     those that are there. `urgent` puts them ahead in the write budget.
     """
     there = await parts.ledger.batches(operation)
-    known = {_told(change) for batch in there for change in batch.changes}
-    missing = [change for change in dict.fromkeys(changes) if _told(change) not in known]
+    known = {change.place for batch in there for change in batch.changes}
+    missing = [change for change in dict.fromkeys(changes) if change.place not in known]
     for batch in batches(missing, now, first=len(there) + 1, urgent=urgent):
         try:
             await parts.ledger.put_batch(operation, batch)
         except Changed:
             continue  # a second run wrote it first
-
-
-def _told(change: Change) -> tuple[object, ...]:
-    return change.principal_id, change.service_principal_id, change.role_id, change.direction
 
 
 async def send_batches(

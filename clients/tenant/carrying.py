@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from clients.ledger import Changed
 from clients.tenant import Tenant, people
-from clients.tenant.leasing import BUSY_PAUSE
+from clients.tenant.braking import pass_brake
+from sso import following
 from sso.assignment import OVERDUE, Change
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.letters import compose_operation_failed
@@ -38,7 +39,6 @@ class Carrying(ABC):
         # A mail cannot be found again once it is sent: two runs at once would both send it.
         async with tenant.leased(operation, self.now) as held:
             if held is None:
-                await tenant.queues.send(operation.queue, operation.id, delay=BUSY_PAUSE * tenant.settings.wait_scale)
                 return
             found = await tenant.ledger.find_operation(operation.id)
             if found is None or found.finished:
@@ -83,6 +83,17 @@ class Carrying(ABC):
         running = replace(self.operation, state="running", waiting_for=None, reasons=(), steps=(*kept, *steps))
         await self.save(replace(running, not_before=self.now))
         await people.open_changes(self.tenant, self.operation.id, changes, self.now, urgent=urgent)
+
+    async def brake_removals(self, changes: Sequence[Change]) -> None:
+        """Count what is taken from people; raises `NotReady` (`release`) where it is more than a day may take."""
+
+        async def total() -> int:
+            there = await people.offered(self.tenant)
+            return sum(map(len, (await people.held_by_all(self.tenant, there)).values()))
+
+        if changes:
+            names = frozenset(map(following.brake_name, changes))
+            await pass_brake(self.tenant, "removal", names, self.operation.id, self.now, total)
 
     async def send_open(self) -> None:
         """Wait for the batches that are open, and send again those whose message must be lost."""

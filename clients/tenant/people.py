@@ -71,10 +71,8 @@ async def offered(parts: Parts) -> dict[Key, Offered]:
     found = {}
     for key, application in managed:
         service_principal = principals.get(application.client_id)
-        try:
-            people = parts.catalog.load(key.vendor).people
-        except (LookupError, ValueError):
-            people = None  # a profile that was taken out or is broken: its application is still ours
+        profile = parts.catalog.find(key.vendor)
+        people = profile.people if profile else None
         if service_principal:
             found[key] = Offered(
                 key=key,

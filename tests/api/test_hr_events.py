@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from clients.settings import read_settings
 from clients.tenant import Tenant
+from sandbox.hr_system import sign
 from sso.webhooks import Delivery
 from tests.api.answers import nothing_changes, problem, shaped, until
 from tests.api.hosts import another_host
 from tests.api.test_queues import Messages, messages
 from tests.api.test_signed_in import NAME, OPERATE, PRINCIPAL, READ
-from tests.people.hr_system import BAMBOO_KEY, bamboohr, delivery, event, keep_keys, sign
+from tests.people.hr_system import BAMBOO_KEY, KEY, bamboohr, delivery, event, keep_keys
 from tests.rules.test_caller import header
 from tests.world import Reply, World
 
@@ -100,7 +101,7 @@ async def test_delivery_that_proves_nothing_is_counted(keyed: World, tenant: Ten
         Delivery(
             {**said.headers, **sign(said.body, "msg_bad", now, [b"a key that somebody else has made"])}, said.body
         ),
-        Delivery({**said.headers, **sign(said.body, "msg_bad", old)}, said.body),
+        Delivery({**said.headers, **sign(said.body, "msg_bad", old, [KEY])}, said.body),
         Delivery(said.headers, said.body.replace(b"leaver", b"joiner")),
         Delivery({"content-type": said.headers["content-type"]}, said.body),
     ]
@@ -189,7 +190,7 @@ async def test_neighbours_of_a_broken_event_are_worked(keyed: World) -> None:
     assert broken["state"] == "failed"
     assert broken["reasons"][0]["field"] == "[1].time"
     assert (await keyed.rest(good["operation"]))["state"] == "done"
-    problem(await send(keyed, Delivery({**sign(b"{}", "x", now), "ce-type": "x"}, b"{}")), 415, "content-type")
+    problem(await send(keyed, Delivery({**sign(b"{}", "x", now, [KEY]), "ce-type": "x"}, b"{}")), 415, "content-type")
     long = b"[" + b" " * 131_072 + b"]"
     problem(await send(keyed, delivery(long, now, "msg_long")), 413)
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sandbox.hr_system import encoded
 from tests.kills.ground import LOOK, SETTLE, Ground
 from tests.kills.reader import keep_secret
 from tests.kills.stories import Begun, Story, taken
-from tests.people.hr_system import delivery, encoded, event
+from tests.people.hr_system import KEY, delivery, event
 
 SUBJECT = "helpdesk@contoso.com"
 RECORDED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)  # one event for all runs: what is sent twice
@@ -32,7 +33,7 @@ class Person(Story):
 
     async def prepare(self, ground: Ground) -> None:
         """Applications that stand and whose vendors are set up, what is held of them, and the HR system's key."""
-        await keep_secret(ground, "gatehouse-webhook-hr-events", encoded())
+        await keep_secret(ground, "gatehouse-webhook-hr-events", encoded(KEY))
         users = {user["userPrincipalName"]: user for user in (await ground.dump())["users"]}
         owner, person = users["app-owner@contoso.com"], users[SUBJECT]
         for number, (vendor, name) in enumerate(APPLICATIONS.items(), 1):

@@ -1,6 +1,5 @@
 """An HR system: it knows a key, signs what it sends by Standard Webhooks or as BambooHR does, and says facts."""
 
-import base64
 import hashlib
 import hmac
 import json
@@ -11,6 +10,7 @@ from typing import Any
 from azure.keyvault.secrets.aio import SecretClient
 
 from clients.tenant import Tenant
+from sandbox.hr_system import encoded, sign
 from sso.webhooks import Delivery
 
 KEY = b"a key of thirty-two random bytes"
@@ -18,15 +18,10 @@ BAMBOO_KEY = "5f2c-bamboohr-private-key"
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
-def encoded(key: bytes = KEY) -> str:
-    """A key as Standard Webhooks writes it."""
-    return f"whsec_{base64.b64encode(key).decode()}"
-
-
 async def keep_keys(tenant: Tenant, name: str = "gatehouse-webhook-hr-events", value: str | None = None) -> None:
     """Write a key into the vault, as an operator does."""
     async with SecretClient(tenant.settings.vault_url, tenant.credential) as vault:
-        await vault.set_secret(name, value or encoded())
+        await vault.set_secret(name, value or encoded(KEY))
 
 
 def event(kind: str, time: datetime, subject: str = "b.simon@contoso.com", **changes: Any) -> dict[str, Any]:
@@ -47,19 +42,11 @@ def event(kind: str, time: datetime, subject: str = "b.simon@contoso.com", **cha
     }
 
 
-def sign(body: bytes, name: str, now: datetime, keys: Sequence[bytes] = (KEY,)) -> dict[str, str]:
-    """The three headers of Standard Webhooks."""
-    stamp = str(int(now.timestamp()))
-    macs = [hmac.digest(key, f"{name}.{stamp}.".encode() + body, hashlib.sha256) for key in keys]
-    signatures = " ".join(f"v1,{base64.b64encode(mac).decode()}" for mac in macs)
-    return {"webhook-id": name, "webhook-timestamp": stamp, "webhook-signature": signatures}
-
-
 def delivery(said: Any, now: datetime, name: str = "msg_1", **headers: str) -> Delivery:
     """What is said, as bytes on the wire, signed."""
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
     media = BATCH if isinstance(said, list) else STRUCTURED
-    return Delivery({"content-type": media, **sign(body, name, now), **headers}, body)
+    return Delivery({"content-type": media, **sign(body, name, now, [KEY]), **headers}, body)
 
 
 def bamboohr(employees: Sequence[Mapping[str, Any]], now: datetime, key: str = BAMBOO_KEY) -> Delivery:

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
+from sandbox.hr_system import encoded, sign
 from sso.bamboohr import read_bamboohr
 from sso.cloudevents import read_events
 from sso.errors import Refused, TenantError
 from sso.hr import Event
 from sso.webhooks import Delivery, WebhookKey, verify_bamboohr, verify_standard
-from tests.people.hr_system import BAMBOO_KEY, KEY, bamboohr, delivery, encoded, event, sign
+from tests.people.hr_system import BAMBOO_KEY, KEY, bamboohr, delivery, event
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 OLDER, STRANGE = b"the key that was used before this", b"a key that somebody else has made"
-KEYS = [WebhookKey.of("hr-events", encoded()), WebhookKey.of("hr-events", encoded(OLDER))]
+KEYS = [WebhookKey.of("hr-events", encoded(KEY)), WebhookKey.of("hr-events", encoded(OLDER))]
 BAMBOO_KEYS = [WebhookKey.of("bamboohr", BAMBOO_KEY)]
 SAID = delivery(event("mover", NOW), NOW)
 
@@ -58,8 +59,14 @@ CASES: Mapping[str, tuple[Delivery, str]] = {
     "too long a header": (_changed(**{"webhook-signature": "v1,AAAA " * 600}), "webhook-signature"),
     "an id that is no text": (_changed(**{"webhook-id": "msg\u202e1"}), "webhook-id"),
     "no id": (_changed(**{"webhook-id": ""}), "webhook-id"),
-    "a moment of long ago": (_changed(**sign(SAID.body, "msg_1", NOW - timedelta(seconds=301))), "webhook-timestamp"),
-    "a moment to come": (_changed(**sign(SAID.body, "msg_1", NOW + timedelta(seconds=301))), "webhook-timestamp"),
+    "a moment of long ago": (
+        _changed(**sign(SAID.body, "msg_1", NOW - timedelta(seconds=301), [KEY])),
+        "webhook-timestamp",
+    ),
+    "a moment to come": (
+        _changed(**sign(SAID.body, "msg_1", NOW + timedelta(seconds=301), [KEY])),
+        "webhook-timestamp",
+    ),
 }
 
 
