@@ -233,6 +233,7 @@ class Run:
                 begun = await story.begin(ground)
                 assert begun.taken, begun.reasons
             await ground.come_to_rest(sweep=True)
+            await ground.faults([])  # what has not failed by now is no call of the story's, but of people's browsers
             end = await self.end()
             result.wrongs += end.wrongs()
             if not story.ends_with_people:

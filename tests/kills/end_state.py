@@ -8,6 +8,7 @@ from typing import Any
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[0-9:.]+(?:Z|\+00:00)")
+HANDOFF = re.compile(r"\[(GH-\w{8})\]")
 # Of a hand-off, or of the operation that a mail is about: drawn anew in each run.
 REFERENCE = re.compile(r"\[(GH-\w{8}|\d{13}-[0-9a-f]{8})\]")
 DRAWN = {
@@ -56,7 +57,7 @@ class EndState:
     @property
     def references(self) -> set[str]:
         """The references of every hand-off that was mailed."""
-        return {reference for mail in self.mails for reference in REFERENCE.findall(mail["subject"])}
+        return {reference for mail in self.mails for reference in HANDOFF.findall(mail["subject"])}
 
     def wrongs(self) -> list[str]:
         """What no run may leave behind, however it went."""
