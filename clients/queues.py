@@ -32,11 +32,13 @@ class Queues:
         self._service = service
 
     @classmethod
-    def connect(cls, connection: str | None, endpoint: str, credential: AsyncTokenCredential) -> "Queues":
-        """Open the queues by connection string, or by the identity."""
+    def connect(
+        cls, connection: str | None, endpoint: str, credential: AsyncTokenCredential, **options: Any
+    ) -> "Queues":
+        """Open the queues by connection string, or by the identity; `options` are the SDK's own."""
         if connection:
-            return cls(QueueServiceClient.from_connection_string(connection, **_RETRIES))
-        return cls(QueueServiceClient(endpoint, credential=credential, **_RETRIES))
+            return cls(QueueServiceClient.from_connection_string(connection, **_RETRIES, **options))
+        return cls(QueueServiceClient(endpoint, credential=credential, **_RETRIES, **options))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -28,12 +28,13 @@ KEY_ID, CLIENT_ID, STAGED_VERSION = "key-id", "client-id", "staged-version"
 class Vault:
     """The client secrets of every onboarded application."""
 
-    def __init__(self, url: str, credential: AsyncTokenCredential, wait_scale: float = 1.0) -> None:
+    def __init__(self, url: str, credential: AsyncTokenCredential, wait_scale: float = 1.0, **options: Any) -> None:
         """Open the vault; nothing is sent yet. The check of the challenge's resource stays on.
 
-        The SDK's own retries are off: their pauses know neither our patience nor the deployment's measure of time.
+        The SDK's own retries are off: their pauses know neither our patience nor the deployment's measure of
+        time. `options` are the SDK's own.
         """
-        self._client = SecretClient(url, credential, retry_total=0)
+        self._client = SecretClient(url, credential, retry_total=0, **options)
         self._wait_scale = wait_scale
         self._webhook_keys: dict[Sender, tuple[float, tuple[WebhookKey, ...]]] = {}  # with the loop's time they end at
 

@@ -42,11 +42,11 @@ class Table:
         self._table = service.get_table_client(TABLE)
 
     @classmethod
-    def connect(cls, connection: str | None, endpoint: str, credential: AsyncTokenCredential) -> Self:
-        """Open the table by connection string, or by the identity."""
+    def connect(cls, connection: str | None, endpoint: str, credential: AsyncTokenCredential, **options: Any) -> Self:
+        """Open the table by connection string, or by the identity; `options` are the SDK's own."""
         if connection:
-            return cls(TableServiceClient.from_connection_string(connection))
-        return cls(TableServiceClient(endpoint, credential=credential))
+            return cls(TableServiceClient.from_connection_string(connection, **options))
+        return cls(TableServiceClient(endpoint, credential=credential, **options))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -55,7 +55,7 @@ class OutputSender:
         key = (str(binding["connection"]), str(binding["queueName"]))
         if key not in self._clients:
             connection = connection_string(key[0], self._environment)
-            self._clients[key] = QueueClient.from_connection_string(connection, key[1])
+            self._clients[key] = QueueClient.from_connection_string(connection, key[1], use_env_settings=False)
         return self._clients[key]
 
     async def _send(self, client: QueueClient, body: bytes) -> None:

@@ -26,6 +26,9 @@ _LEASE = timedelta(minutes=10)
 # A lease is never shorter than this, however fast the sandbox's time runs: a busy machine must be able to renew it.
 _SHORTEST_LEASE = 2.0
 _QUICKEST_POLL = 0.1
+# Only this host fills a poison queue, and then wakes its listener: looking more often, however fast time runs, finds
+# nothing.
+_CALMEST_POISON_POLL = 2.0
 # The real host caps the wait at 2 s when AZURE_FUNCTIONS_ENVIRONMENT is Development.
 _DEVELOPMENT_POLL = timedelta(seconds=2)
 # Beyond the real host: after something happened, every poll is quick for a while, so that a person need not wait.
@@ -59,16 +62,19 @@ class QueueListener:
         self._on_given_up = on_given_up
         self.queue = str(function.trigger["queueName"])
         connection = connection_string(str(function.trigger["connection"]), environment)
-        # The loop below is the retry; the SDK's own would hide an outage for a minute.
-        self._client = QueueClient.from_connection_string(connection, self.queue, retry_total=0)
+        # The loop below is the retry; the SDK's own would hide an outage for a minute. The storage is on this machine:
+        # no proxy leads there, and the SDK would look one up in a thread with every poll.
+        self._client = QueueClient.from_connection_string(connection, self.queue, retry_total=0, use_env_settings=False)
         poison = f"{self.queue}-poison"
         has_poison = not self.queue.endswith("-poison") and len(poison) <= _LONGEST_QUEUE_NAME
-        self._poison = QueueClient.from_connection_string(connection, poison) if has_poison else None
+        self._poison = (
+            QueueClient.from_connection_string(connection, poison, use_env_settings=False) if has_poison else None
+        )
         development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
         longest = (
             min(settings.max_polling_interval, _DEVELOPMENT_POLL) if development else settings.max_polling_interval
         )
-        self._longest_poll = max(scaled(longest, scale), _QUICKEST_POLL)
+        self._longest_poll = max(scaled(longest, scale), _QUICKEST_POLL if has_poison else _CALMEST_POISON_POLL)
         self._lease = max(scaled(_LEASE, scale), _SHORTEST_LEASE)
         self._retry_after = whole_seconds(scaled(settings.visibility_timeout, scale))
         self._woken = asyncio.Event()
@@ -82,7 +88,6 @@ class QueueListener:
         self._woken.set()
 
     def _be_attentive(self) -> None:
-        # Only this host fills a poison queue, and then wakes its listener: attention would be in vain.
         if self._poison is not None:
             self._attentive_until = time.monotonic() + _ATTENTIVE
 

@@ -65,13 +65,14 @@ async def test_retries_and_gives_up(host: RunningHost, orders: QueueClient) -> N
 
 async def test_fails_a_message_whose_members_spoil_the_metadata(host: RunningHost, orders: QueueClient) -> None:
     """A body with a dequeueCount that is no number fails before the function runs, and ends on the poison queue."""
-    await orders.send_message('{"number": 4, "dequeueCount": "many"}')
     # The poison trigger reads the same body, so it fails as well: only the queue itself can show the message.
-    async with _queue(host.storage, f"{host.orders}-poison", encoded=False) as poison:
-        before = await _length(poison)
-        async with asyncio.timeout(20):
-            while await _length(poison) <= before:
-                await _send(host, "nothing", "")
+    async with _queue(host.storage, f"{host.orders}-poison", encoded=False) as poison, asyncio.timeout(20):
+        await _create(poison)
+        while await _length(poison):  # what another test left there is still being removed
+            await _send(host, "nothing", "")
+        await orders.send_message('{"number": 4, "dequeueCount": "many"}')
+        while not await _length(poison):
+            await _send(host, "nothing", "")
     assert host.reports.count("order") == 0
 
 

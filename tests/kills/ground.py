@@ -218,8 +218,8 @@ async def open_ground(log: Path, *, rate: float = RATE) -> AsyncIterator[Ground]
         connector = aiohttp.TCPConnector(ssl=tls, force_close=True)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session,
-            TableServiceClient.from_connection_string(state.storage) as tables,
-            QueueServiceClient.from_connection_string(state.storage) as queues,
+            TableServiceClient.from_connection_string(state.storage, use_env_settings=False) as tables,
+            QueueServiceClient.from_connection_string(state.storage, use_env_settings=False) as queues,
         ):
             ground = Ground(state, session, tls, log)
             ground.tables, ground.queues = tables, queues
