@@ -8,10 +8,10 @@ from clients.tenant import Tenant
 from sso import rollover
 from sso.credentials import Credential, credentials_of, waiting_on
 from sso.errors import Reason, Refused
-from sso.handoff import acknowledged, state_at
 from sso.model import Key, owner_from_tags, parameters_from_tags
 from sso.onboarding import plan
 from sso.operation import Waiting
+from sso.page import acknowledged, state_at
 from sso.request import Onboarding
 from vendors.profile import OidcProfile
 

@@ -20,19 +20,9 @@ from clients.ledger import Changed
 from clients.render import page_style_source, render_page
 from clients.tenant import Tenant
 from sso import notices
+from sso.codes import TOKEN, token_hash_of
 from sso.errors import GatehouseError
-from sso.handoff import (
-    TOKEN,
-    Action,
-    Outcome,
-    Page,
-    acknowledged,
-    credential_to_collect,
-    judge,
-    shown,
-    state_at,
-    token_hash_of,
-)
+from sso.handoff import shown
 from sso.letters import (
     LONGEST_PROBLEM,
     Letter,
@@ -42,6 +32,15 @@ from sso.letters import (
 )
 from sso.model import Secret
 from sso.notices import Hint, Notice
+from sso.page import (
+    Action,
+    Outcome,
+    Page,
+    acknowledged,
+    credential_to_collect,
+    judge,
+    state_at,
+)
 from vendors.catalog import UnknownVendorError
 from vendors.parsing import ProfileError
 from vendors.profile import Profile

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sso.brake import Kind, Limit
+from sso.codes import reference_of
 from sso.errors import Reason, Refused
-from sso.handoff import Handoff, Page, one_line, reference_of
+from sso.handoff import Handoff, one_line
 from sso.handoff import facts_of as handoff_facts
 from sso.model import Key, OperationId, Principal, Secret
+from sso.page import Page
 from vendors.smime import PinnedCertificate
 
 Folder = Literal[

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sso.handoff import WRONG_CODES, Outcome
 from sso.letters import LONGEST_PROBLEM
+from sso.page import WRONG_CODES, Outcome
 
 
 @dataclass(frozen=True)

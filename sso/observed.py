@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 
 from sso.app_management import Policy
-from sso.handoff import Page
 from sso.model import (
     Application,
     ApplicationTemplate,
@@ -19,6 +18,7 @@ from sso.model import (
     VaultVersion,
     offboarded_since,
 )
+from sso.page import Page
 
 
 @dataclass(frozen=True)

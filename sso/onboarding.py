@@ -18,12 +18,8 @@ from sso.due import vendor_needs
 from sso.handoff import (
     Handoff,
     IdentityProvider,
-    Page,
     facts_of,
     handoff_of,
-    next_reminder,
-    secret_is_spent,
-    state_at,
     unsealable,
 )
 from sso.model import (
@@ -41,6 +37,12 @@ from sso.model import (
     owner_tag,
 )
 from sso.observed import Observed
+from sso.page import (
+    Page,
+    next_reminder,
+    secret_is_spent,
+    state_at,
+)
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings, Block, Pause, Plan, ServicePrincipalSettings, Step
 from sso.wanted import Wanted, with_owner

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
-from sso.handoff import Announcement, Handoff, facts_of, reference_of
+from sso.codes import reference_of
+from sso.handoff import Announcement, Handoff, facts_of
 from sso.letters import Attachment, Letter, Organisation, application_values, moment, recipient_of
 from sso.model import Principal
 

@@ -7,9 +7,9 @@ has left. So forgetting never mails, gives or takes anything.
 from dataclasses import replace
 from datetime import datetime
 
-from sso.handoff import Page
 from sso.hr import Timeline
 from sso.model import ObjectId
+from sso.page import Page
 
 
 def is_over(page: Page, before: datetime, *, managed: bool) -> bool:

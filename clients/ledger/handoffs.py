@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from clients.ledger.table import Changed, Table, etag_of, read, row_of
-from sso.handoff import Page
 from sso.model import Key
+from sso.page import Page
 
 PAGE = TypeAdapter(Page)
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Self, assert_never, get_args
-from urllib.request import getproxies
 
 from azure.identity.aio import DefaultAzureCredential
 
@@ -20,7 +19,7 @@ from clients.graph.together import attempted
 from clients.ledger import Ledger
 from clients.mail import Mailer
 from clients.queues import Queues
-from clients.settings import Settings
+from clients.settings import Settings, sdk_options
 from clients.sts import Sts
 from clients.tenant import access, braking, credentials, directory, offboarding, telling
 from clients.tenant.leasing import BUSY_PAUSE, Held, leased
@@ -52,9 +51,7 @@ class Tenant(Parts):
         """Open everything; nothing is sent yet. The only way to make a tenant."""
         credential = DefaultAzureCredential(require_envvar=True)
         graph = Graph(settings.graph_url, credential, settings.wait_scale)
-        # Told to heed the environment, the SDKs look for a proxy and for .netrc in a thread each with every request: a
-        # fifth of what a call to the storage costs us. Where no proxy is named there is nothing to find.
-        options = {"use_env_settings": bool(getproxies())}
+        options = sdk_options()
 
         async def post(mime: bytes) -> None:
             await graph.send_mail(settings.mail_sender, mime)

@@ -8,11 +8,11 @@ from clients.tenant.observing import observe
 from clients.tenant.parts import READ_PAUSE, Parts, Work
 from sso import steps
 from sso.errors import NotReady, Reason
-from sso.handoff import closed
 from sso.letters import Asked, compose_offboarded
 from sso.model import ObjectId, VaultVersion, offboarded_tag
 from sso.observed import Observed
 from sso.operation import fail
+from sso.page import closed
 from sso.steps import ApplicationSettings, ServicePrincipalSettings
 
 

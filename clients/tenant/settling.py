@@ -6,10 +6,10 @@ from clients.graph.together import together
 from clients.ledger import Changed
 from clients.tenant.parts import RACES, READ_PAUSE, Parts
 from sso.errors import NotReady
-from sso.handoff import next_reminder
 from sso.model import OperationId
 from sso.operation import DECIDE_THEMSELVES, Operation
 from sso.operation import settle as decide
+from sso.page import next_reminder
 
 
 async def settle(parts: Parts, operation_id: OperationId, now: datetime, written: Operation | None = None) -> None:

@@ -14,25 +14,23 @@ from clients.mail import Ready
 from clients.tenant.credentials import prove_certificate, prove_published
 from clients.tenant.parts import RACES, READ_PAUSE, Parts, Work
 from sso import permissions, steps
+from sso.codes import code_from, token_from
 from sso.errors import GatehouseError, NotReady
 from sso.evidence import hints
-from sso.handoff import (
-    Handoff,
-    Page,
-    as_reminder,
-    closed,
-    code_from,
-    facts_of,
-    new_page,
-    page_url,
-    token_from,
-    with_code,
-    with_link,
-)
+from sso.handoff import Handoff, facts_of
 from sso.letters import Asked, Letter, compose_code, compose_handoff, compose_owner_changed
 from sso.model import KeyId, ObjectId, Principal, Thumbprint
 from sso.observed import Observed
 from sso.onboarding import handoff
+from sso.page import (
+    Page,
+    as_reminder,
+    closed,
+    new_page,
+    page_url,
+    with_code,
+    with_link,
+)
 from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sso.handoff import Handoff, IdentityProvider, Page, handoff_of, new_page, token_from, with_code
+from sso.codes import token_from
+from sso.handoff import Handoff, IdentityProvider, handoff_of
 from sso.letters import Organisation
 from sso.model import ClientId, ObjectId, OperationId, Principal, key_of
+from sso.page import Page, new_page, with_code
 from vendors.catalog import Catalog
 
 NOW = datetime(2026, 9, 1, 8, 30, tzinfo=UTC)

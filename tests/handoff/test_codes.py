@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sso.handoff import (
+from sso.codes import (
     CODE_ALPHABET,
     LONGEST_CODE_TEXT,
     TOKEN,

@@ -13,8 +13,9 @@ from lxml import html
 
 from clients.mail import Mailer, mime
 from clients.render import render_mail
+from sso.codes import reference_of
 from sso.errors import Reason, Refused
-from sso.handoff import Announcement, Handoff, facts_of, page_url, reference_of
+from sso.handoff import Announcement, Handoff, facts_of
 from sso.letters import (
     Asked,
     Letter,
@@ -31,6 +32,7 @@ from sso.letters import (
     recipient_of,
 )
 from sso.model import OperationId, Principal, Secret
+from sso.page import page_url
 from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.summary import Night, PutAside, compose_summary
 from tests.handoff.given import CODE, NOW, ORGANISATION, OWNER, TENANT_ID, TOKEN, handoff, page

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sso.handoff import (
+from sso.codes import (
+    code_from,
+    read_code,
+    token_from,
+    token_hash_of,
+)
+from sso.page import (
     WRONG_CODES,
     Action,
     Outcome,
@@ -16,14 +22,10 @@ from sso.handoff import (
     PageState,
     acknowledged,
     closed,
-    code_from,
     credential_to_collect,
     judge,
-    read_code,
     secret_is_spent,
     state_at,
-    token_from,
-    token_hash_of,
     with_code,
     with_link,
 )

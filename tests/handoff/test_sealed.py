@@ -14,9 +14,11 @@ import pytest
 from clients.envelope import enclosed
 from clients.mail import mime
 from clients.render import render_mail
-from sso.handoff import Handoff, facts_of, page_url, reference_of
+from sso.codes import reference_of
+from sso.handoff import Handoff, facts_of
 from sso.letters import Letter, compose_handoff
 from sso.model import Secret
+from sso.page import page_url
 from tests.handoff.given import NOW, ORGANISATION, OWNER, TOKEN, handoff, page
 from tests.secrecy.witness import holding
 from tests.vendors.pinned import Vendor, vendor

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sso.codes import CODE_ALPHABET, reference_of
 from sso.handoff import (
-    CODE_ALPHABET,
     Handoff,
     IdentityProvider,
     admin_consent_url,
@@ -18,7 +18,6 @@ from sso.handoff import (
     one_line,
     pem,
     public_values,
-    reference_of,
 )
 from sso.model import ClientId, ObjectId, key_of
 from tests.handoff.given import CATALOG, CERTIFICATE, CLIENT_ID, OWNER, PROVIDER, TENANT_ID, handoff

@@ -9,7 +9,7 @@ from typing import Any
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from sso.handoff import code_from, token_hash_of
+from sso.codes import code_from, token_hash_of
 from tests.world import Reply, World
 
 LINK = re.compile(r"^Page: (https://\S+/api/handoffs/([A-Za-z0-9_-]{43}))$", re.MULTILINE)

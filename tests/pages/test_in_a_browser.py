@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from sandbox.graph.passwords import CANARY
-from sso.handoff import read_code
+from sso.codes import read_code
 from tests.pages.desk import WRONG, Desk, Handoff
 
 pytestmark = pytest.mark.browser

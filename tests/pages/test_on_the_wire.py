@@ -13,7 +13,8 @@ import pytest
 import handlers.handoff
 from clients.tenant import Tenant
 from sandbox.graph.passwords import CANARY
-from sso.handoff import code_from, judge, token_from
+from sso.codes import code_from, token_from
+from sso.page import judge
 from tests.pages.desk import WRONG, Desk, Handoff, values
 from tests.world import Reply
 

@@ -11,11 +11,11 @@ from typing import Literal, Protocol, assert_never
 
 from sso import rollover, steps
 from sso.due import due, opens
-from sso.handoff import Page
 from sso.model import KeyId, OperationId, PasswordCredential, Thumbprint, TokenSigningCertificate
 from sso.observed import Observed
 from sso.onboarding import credential_of, plan
 from sso.operation import Operation, accepted
+from sso.page import Page
 from sso.request import Onboarding, from_json, recorded
 from sso.rotation import Rotation
 from sso.steps import Step

@@ -8,7 +8,8 @@ from typing import Any, assert_never
 
 from sso import steps
 from sso.assignment import choose_role
-from sso.handoff import Handoff, Page, as_reminder, facts_of, new_page, token_from, with_link
+from sso.codes import token_from
+from sso.handoff import Handoff, facts_of
 from sso.model import (
     INTEGRATED_TAG,
     Application,
@@ -36,6 +37,12 @@ from sso.model import (
 )
 from sso.observed import Observed
 from sso.onboarding import Deployment, handoff, plan
+from sso.page import (
+    Page,
+    as_reminder,
+    new_page,
+    with_link,
+)
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings, ServicePrincipalSettings, Step
 from vendors.catalog import Catalog

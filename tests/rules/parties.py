@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sso import rollover
-from sso.handoff import Page, state_at
 from sso.model import KeyId, Thumbprint
+from sso.page import Page, state_at
 from tests.rules.lives import Life
 from vendors.profile import RolloverMode
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sandbox.graph.passwords import CANARY
-from sso.handoff import read_code, token_hash_of
+from sso.codes import read_code, token_hash_of
 from tests.pages.desk import values
 from tests.secrecy.conftest import Told
 from tests.secrecy.witness import holding

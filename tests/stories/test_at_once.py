@@ -3,7 +3,7 @@
 import pytest
 
 from clients.ledger import Changed
-from sso.handoff import token_hash_of
+from sso.codes import token_hash_of
 from sso.model import key_of
 from tests.stories.hostless import Hostless
 from tests.stories.mails import codes, handoffs, link_of

@@ -13,9 +13,9 @@ import handlers.rotation
 from clients.settings import read_settings
 from clients.tenant import Tenant
 from sso.caller import Caller
-from sso.handoff import judge
 from sso.model import key_of
 from sso.operation import Operation
+from sso.page import judge
 from tests.stories.administrator import graph
 from tests.stories.hostless import Hostless
 from tests.stories.mails import code_of, codes, handoffs, link_of
