@@ -70,7 +70,10 @@ class SecretFacts:
 
     @property
     def removed(self) -> VaultVersion | None:
-        """An older version that people may still read, of a credential that is gone: its removal was cut short."""
+        """An older version that people may still read, of a credential that is gone: its removal was cut short.
+
+        A read that shows the current credential is new enough to show an older one, if that is still there.
+        """
         held, current = {password.key_id for password in self.passwords}, self.current
         left = [
             version
@@ -80,7 +83,7 @@ class SecretFacts:
             and version.key_id not in held
             and current
             and version.created < current.created
-            and self.now - version.created >= REPLICATION
+            and (current.key_id in held or self.now - version.created >= REPLICATION)
         ]
         return min(left, key=lambda version: version.created, default=None)
 

@@ -103,6 +103,16 @@ CASES: Mapping[str, Case] = {
     "an old one was removed and its version not disabled: that is closed": Case(
         SecretStep.CLOSE_REMOVED, (ours("b"),), (current("a"), current("b", created=NOW - timedelta(minutes=40)))
     ),
+    "a young one was removed and its version not disabled: the newer one is shown, so that is closed": Case(
+        SecretStep.CLOSE_REMOVED,
+        (ours("b"),),
+        (current("a", created=NOW - timedelta(minutes=10)), current("b", created=NOW - timedelta(minutes=5))),
+    ),
+    "two young ones that no read shows yet: neither is closed": Case(
+        SecretStep.NOTHING,
+        (),
+        (current("a", created=NOW - timedelta(minutes=10)), current("b", created=NOW - timedelta(minutes=5))),
+    ),
     "two staged of ours: the newer one is promoted": Case(
         SecretStep.PROMOTE, (ours("a"), ours("b")), (staged("a"), staged("b", created=NOW))
     ),
