@@ -23,13 +23,8 @@ from sso import notices
 from sso.codes import TOKEN, token_hash_of
 from sso.errors import GatehouseError
 from sso.handoff import shown
-from sso.letters import (
-    LONGEST_PROBLEM,
-    Letter,
-    compose_page_locked,
-    compose_page_problem,
-    moment,
-)
+from sso.handoff_letters import LONGEST_PROBLEM, compose_page_locked, compose_page_problem
+from sso.letters import Letter, moment
 from sso.model import Secret
 from sso.notices import Hint, Notice
 from sso.page import (

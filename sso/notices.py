@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sso.letters import LONGEST_PROBLEM
+from sso.handoff_letters import LONGEST_PROBLEM
 from sso.page import WRONG_CODES, Outcome
 
 

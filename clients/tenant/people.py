@@ -15,7 +15,6 @@ from sso.decision import Held, Offered
 from sso.entitlements import AttributeName, Entitlements, Person
 from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.hr import Fact
-from sso.letters import compose_person_joined, compose_person_left
 from sso.model import (
     AppRoleAssignment,
     AppRoleId,
@@ -27,6 +26,7 @@ from sso.model import (
     offboarded_since,
     owner_from_tags,
 )
+from sso.people_letters import compose_person_joined, compose_person_left
 from vendors.profile import Profile
 
 

@@ -18,7 +18,8 @@ from sso.codes import code_from, token_from
 from sso.errors import GatehouseError, NotReady
 from sso.evidence import hints
 from sso.handoff import Handoff, facts_of
-from sso.letters import Asked, Letter, compose_code, compose_handoff, compose_owner_changed
+from sso.handoff_letters import compose_code, compose_handoff
+from sso.letters import Asked, Letter, compose_owner_changed
 from sso.model import KeyId, ObjectId, Principal, Thumbprint
 from sso.observed import Observed
 from sso.onboarding import handoff

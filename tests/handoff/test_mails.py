@@ -16,23 +16,24 @@ from clients.render import render_mail
 from sso.codes import reference_of
 from sso.errors import Reason, Refused
 from sso.handoff import Announcement, Handoff, facts_of
+from sso.handoff_letters import (
+    compose_code,
+    compose_handoff,
+    compose_page_locked,
+    compose_page_problem,
+)
 from sso.letters import (
     Asked,
     Letter,
     Mail,
-    compose_code,
     compose_consent_needed,
-    compose_handoff,
     compose_operation_failed,
     compose_owner_changed,
-    compose_page_locked,
-    compose_page_problem,
-    compose_person_joined,
-    compose_person_left,
     recipient_of,
 )
 from sso.model import OperationId, Principal, Secret
 from sso.page import page_url
+from sso.people_letters import compose_person_joined, compose_person_left
 from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.summary import Night, PutAside, compose_summary
 from tests.handoff.given import CODE, NOW, ORGANISATION, OWNER, TENANT_ID, TOKEN, handoff, page

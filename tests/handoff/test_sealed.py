@@ -16,7 +16,8 @@ from clients.mail import mime
 from clients.render import render_mail
 from sso.codes import reference_of
 from sso.handoff import Handoff, facts_of
-from sso.letters import Letter, compose_handoff
+from sso.handoff_letters import compose_handoff
+from sso.letters import Letter
 from sso.model import Secret
 from sso.page import page_url
 from tests.handoff.given import NOW, ORGANISATION, OWNER, TOKEN, handoff, page

@@ -12,7 +12,8 @@ from playwright.async_api import Browser, Page
 from clients.envelope import enclosed
 from clients.render import render_mail
 from sso.handoff import Handoff
-from sso.letters import Letter, compose_code, compose_handoff
+from sso.handoff_letters import compose_code, compose_handoff
+from sso.letters import Letter
 from sso.model import Secret
 from sso.operation import Waiting
 from sso.summary import Managed, Night, compose_summary

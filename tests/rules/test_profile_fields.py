@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from sso.check import DirectoryFacts, check
-from sso.letters import Organisation, compose_code, compose_handoff
+from sso.handoff_letters import compose_code, compose_handoff
+from sso.letters import Organisation
 from sso.model import key_of
 from sso.onboarding import Deployment, handoff, plan
 from sso.request import Onboarding, parse
