@@ -61,6 +61,8 @@ class Life:
     """Every credential of each application, ours and others', as it is now."""
     acting: Key | None = None
     """Whose vendor is acting right now."""
+    reading: set[Key] = field(default_factory=set)
+    """Whose vendor has pressed "activate now" and reads the metadata until it acknowledges what that came to."""
     turned: set[OperationId] = field(default_factory=set)
     """The rollovers after which the profile was changed."""
     turns: Counter[Key] = field(default_factory=Counter)
@@ -109,6 +111,8 @@ class Life:
             self.ended.append((key, self.installed[key].ends))
         collected = await self.host.world.collect(key.vendor, key.instance)
         hand.tries += 1
+        if collected["configured"] and self.profiles.rollover(key.vendor) == "metadata_single":
+            self.reading.add(key)
         if collected["acknowledged"]:
             self.host.done["acknowledged"] += 1
         elif hand.tries % PATIENCE == 0:
@@ -121,6 +125,7 @@ class Life:
         self.acting = None
         if collected["acknowledged"]:
             del self.hands[key]
+            self.reading.discard(key)
             await self._installs(key)
 
     async def _installs(self, key: Key) -> None:
@@ -181,7 +186,8 @@ class Life:
                 self._note_due(ours, notice(profile))
             elif found and (signing := rollover.active(found)):
                 self._note_due([signing], notice(profile))
-                if self.profiles.way(key.vendor).rollover == "metadata" and key in self.installed:
+                reads = self.profiles.rollover(key.vendor) == "metadata" or key in self.reading
+                if reads and key in self.installed:
                     self.installed[key] = Installed(signing.thumbprint, signing.ends)  # it has read it by itself
 
     def _note_due(self, ours: Sequence[PasswordCredential | TokenSigningCertificate], renew_before: timedelta) -> None:

@@ -51,6 +51,10 @@ class Profiles:
         """How a vendor takes certificates now."""
         return WAYS[vendor][self.turns[vendor] % len(WAYS[vendor])]
 
+    def rollover(self, vendor: str) -> str | None:
+        """How a vendor that takes certificates takes a new one now."""
+        return self.way(vendor).rollover if vendor in WAYS else None
+
     def cuts_off(self, vendor: str) -> bool:
         """Whether a vendor holds one certificate, so that nobody signs in between pressing a button and its effect."""
         return vendor in WAYS and self.way(vendor).slots == 1
