@@ -4,12 +4,7 @@ from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from sso.letters import (
-    SEALED_FILE,
-    Attachment,
-    Letter,
-    Sealed,
-)
+from sso.letters import SEALED_FILE, Attachment, Letter, Sealed
 
 
 def enclosed(letter: Letter) -> Letter:

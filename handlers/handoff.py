@@ -27,15 +27,7 @@ from sso.handoff_letters import LONGEST_PROBLEM, compose_page_locked, compose_pa
 from sso.letters import Letter, moment
 from sso.model import Secret
 from sso.notices import Hint, Notice
-from sso.page import (
-    Action,
-    Outcome,
-    Page,
-    acknowledged,
-    credential_to_collect,
-    judge,
-    state_at,
-)
+from sso.page import Action, Outcome, Page, acknowledged, credential_to_collect, judge, state_at
 from vendors.catalog import UnknownVendorError
 from vendors.parsing import ProfileError
 from vendors.profile import Profile

@@ -15,13 +15,7 @@ from functools import cached_property
 from sso import app_management, freeze, offboarding, renewal, rollover, rotation, steps
 from sso.assignment import choose_role
 from sso.due import vendor_needs
-from sso.handoff import (
-    Handoff,
-    IdentityProvider,
-    facts_of,
-    handoff_of,
-    unsealable,
-)
+from sso.handoff import Handoff, IdentityProvider, facts_of, handoff_of, unsealable
 from sso.model import (
     ADOPTED_TAG,
     MANAGED_TAG,
@@ -37,12 +31,7 @@ from sso.model import (
     owner_tag,
 )
 from sso.observed import Observed
-from sso.page import (
-    Page,
-    next_reminder,
-    secret_is_spent,
-    state_at,
-)
+from sso.page import Page, next_reminder, secret_is_spent, state_at
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings, Block, Pause, Plan, ServicePrincipalSettings, Step
 from sso.wanted import Wanted, with_owner

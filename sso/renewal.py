@@ -8,12 +8,7 @@ from datetime import datetime, timedelta
 
 from sso import rollover, rotation, steps
 from sso.app_management import of_days
-from sso.handoff import (
-    Announcement,
-    IdentityProvider,
-    certificate_file,
-    public_values,
-)
+from sso.handoff import Announcement, IdentityProvider, certificate_file, public_values
 from sso.model import Key
 from sso.observed import Observed
 from sso.request import Onboarding

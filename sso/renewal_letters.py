@@ -5,14 +5,7 @@ from typing import Literal
 
 from sso.codes import reference_of
 from sso.handoff import Announcement, Handoff, facts_of
-from sso.letters import (
-    Attachment,
-    Letter,
-    Organisation,
-    application_values,
-    moment,
-    recipient_of,
-)
+from sso.letters import Attachment, Letter, Organisation, application_values, moment, recipient_of
 from sso.model import Principal
 
 ACTIVATE = "Open the page below and press 'Activate now'. From then on only the new certificate signs."

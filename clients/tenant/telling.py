@@ -23,15 +23,7 @@ from sso.letters import Asked, Letter, compose_owner_changed
 from sso.model import KeyId, ObjectId, Principal, Thumbprint
 from sso.observed import Observed
 from sso.onboarding import handoff
-from sso.page import (
-    Page,
-    as_reminder,
-    closed,
-    new_page,
-    page_url,
-    with_code,
-    with_link,
-)
+from sso.page import Page, as_reminder, closed, new_page, page_url, with_code, with_link
 from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings

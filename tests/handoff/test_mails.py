@@ -16,12 +16,7 @@ from clients.render import render_mail
 from sso.codes import reference_of
 from sso.errors import Reason, Refused
 from sso.handoff import Announcement, Handoff, facts_of
-from sso.handoff_letters import (
-    compose_code,
-    compose_handoff,
-    compose_page_locked,
-    compose_page_problem,
-)
+from sso.handoff_letters import compose_code, compose_handoff, compose_page_locked, compose_page_problem
 from sso.letters import (
     Asked,
     Letter,

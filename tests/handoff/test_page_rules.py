@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sso.codes import (
-    code_from,
-    read_code,
-    token_from,
-    token_hash_of,
-)
+from sso.codes import code_from, read_code, token_from, token_hash_of
 from sso.page import (
     WRONG_CODES,
     Action,

@@ -9,16 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sso.codes import CODE_ALPHABET, reference_of
-from sso.handoff import (
-    Handoff,
-    IdentityProvider,
-    admin_consent_url,
-    facts_of,
-    handoff_of,
-    one_line,
-    pem,
-    public_values,
-)
+from sso.handoff import Handoff, IdentityProvider, admin_consent_url, facts_of, handoff_of, one_line, pem, public_values
 from sso.model import ClientId, ObjectId, key_of
 from tests.handoff.given import CATALOG, CERTIFICATE, CLIENT_ID, OWNER, PROVIDER, TENANT_ID, handoff
 

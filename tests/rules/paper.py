@@ -37,12 +37,7 @@ from sso.model import (
 )
 from sso.observed import Observed
 from sso.onboarding import Deployment, handoff, plan
-from sso.page import (
-    Page,
-    as_reminder,
-    new_page,
-    with_link,
-)
+from sso.page import Page, as_reminder, new_page, with_link
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings, ServicePrincipalSettings, Step
 from vendors.catalog import Catalog
