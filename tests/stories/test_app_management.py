@@ -45,6 +45,7 @@ async def _onboard(hostless: Hostless, vendor: str = "smarttrace") -> Operation:
 
 
 async def _rotate(hostless: Hostless, reason: str = "planned") -> Operation:
+    await hostless.pass_time(minutes=1)  # the vault dates versions in whole seconds
     rotation = await handlers.rotation.rotate(
         hostless.tenant, KEY, {"reason": reason}, Caller(None, None), hostless.now
     )
