@@ -25,9 +25,10 @@ from sso.due import Due, due, notice, opens, succeeds
 from sso.errors import GatehouseError, Reason, Refused
 from sso.model import Application, Key, offboarded_since
 from sso.observed import Observed
-from sso.onboarding import credential_of, plan
+from sso.onboarding import plan
 from sso.operation import Operation, accepted, planned
 from sso.request import from_json, standing, to_json
+from sso.told import credential_of
 from vendors.profile import OidcProfile, Profile
 
 _log = logging.getLogger(__name__)

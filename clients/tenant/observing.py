@@ -11,8 +11,8 @@ from sso.app_management import Policy, in_force
 from sso.errors import NotReady
 from sso.model import Application, Key, ObjectId, Principal, VaultVersion, owner_from_tags
 from sso.observed import Observed
-from sso.onboarding import credential_of
 from sso.steps import Instantiate
+from sso.told import credential_of
 from vendors.profile import GallerySource, OidcProfile, Profile, SamlProfile
 
 

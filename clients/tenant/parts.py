@@ -15,11 +15,11 @@ from clients.settings import Settings
 from clients.sts import Sts
 from clients.vault import Vault
 from sso.brake import Limit
+from sso.deployment import Deployment
 from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.letters import Letter, Organisation
 from sso.model import Application, ObjectId, Principal, ServicePrincipal
 from sso.observed import Observed
-from sso.onboarding import Deployment
 from sso.operation import Operation
 from sso.request import Onboarding
 from vendors.catalog import Catalog, UnknownVendorError

@@ -22,11 +22,11 @@ from sso.handoff_letters import compose_code, compose_handoff
 from sso.letters import Asked, Letter, compose_owner_changed
 from sso.model import KeyId, ObjectId, Principal, Thumbprint
 from sso.observed import Observed
-from sso.onboarding import handoff
 from sso.page import Page, as_reminder, closed, new_page, page_url, with_code, with_link
 from sso.renewal_letters import compose_certificate_renewal, compose_credential_ending
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings
+from sso.told import handoff
 from vendors.profile import SamlProfile
 
 _log = logging.getLogger(__name__)

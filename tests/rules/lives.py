@@ -13,12 +13,13 @@ from sso import rollover, steps
 from sso.due import due, opens
 from sso.model import KeyId, OperationId, PasswordCredential, Thumbprint, TokenSigningCertificate
 from sso.observed import Observed
-from sso.onboarding import credential_of, plan
+from sso.onboarding import plan
 from sso.operation import Operation, accepted
 from sso.page import Page
 from sso.request import Onboarding, from_json, recorded
 from sso.rotation import Rotation
 from sso.steps import Step
+from sso.told import credential_of
 from tests.rules.paper import DEPLOYMENT, NOW, Paper, request
 from vendors.profile import OidcProfile, Profile
 

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 from sso import steps
 from sso.assignment import choose_role
 from sso.codes import token_from
+from sso.deployment import Deployment
 from sso.handoff import Handoff, facts_of
 from sso.model import (
     INTEGRATED_TAG,
@@ -36,10 +37,11 @@ from sso.model import (
     owner_from_tags,
 )
 from sso.observed import Observed
-from sso.onboarding import Deployment, handoff, plan
+from sso.onboarding import plan
 from sso.page import Page, as_reminder, new_page, with_link
 from sso.request import Onboarding
 from sso.steps import ApplicationSettings, ServicePrincipalSettings, Step
+from sso.told import handoff
 from vendors.catalog import Catalog
 from vendors.profile import GallerySource, Profile
 

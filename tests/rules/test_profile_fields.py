@@ -10,11 +10,13 @@ import pytest
 from pydantic import BaseModel
 
 from sso.check import DirectoryFacts, check
+from sso.deployment import Deployment
 from sso.handoff_letters import compose_code, compose_handoff
 from sso.letters import Organisation
 from sso.model import key_of
-from sso.onboarding import Deployment, handoff, plan
+from sso.onboarding import plan
 from sso.request import Onboarding, parse
+from sso.told import handoff
 from tests.rules.paper import DEPLOYMENT, NOW, OWNER, PEOPLE, Paper, nothing
 from tests.vendors.pinned import vendor
 from tests.vendors.samples import OIDC, SAML, changed, toml
