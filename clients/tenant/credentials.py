@@ -1,5 +1,6 @@
 """Steps on credentials: the signing certificate and the client secret."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ from clients.tenant.intents import intent
 from clients.tenant.parts import READ_PAUSE, READS, Parts, Work
 from sso import steps
 from sso.errors import NotReady
-from sso.model import Thumbprint, VaultVersion
+from sso.model import PasswordCredential, Thumbprint, TokenSigningCertificate, VaultVersion
 from sso.observed import Observed
 from sso.rollover import subject
 
@@ -16,10 +17,23 @@ PROOFS = 3  # tokens in a row that a new secret must obtain: token servers learn
 CREDENTIAL_PAUSE = 15.0  # seconds between two credential writes of one application (graph-contract 4)
 
 
+async def _let_time_pass(
+    parts: Parts, held: Iterable[PasswordCredential | TokenSigningCertificate], now: datetime
+) -> None:
+    """Keep a new credential apart from those that are held.
+
+    Graph and the vault date in whole seconds: of two that begin in the same one the newer could not be told.
+    """
+    youngest = max((credential.starts for credential in held), default=None)
+    if youngest and now - youngest < timedelta(seconds=CREDENTIAL_PAUSE):
+        await parts.wait(CREDENTIAL_PAUSE)
+
+
 async def add_certificate(parts: Parts, step: steps.AddCertificate, work: Work, now: datetime) -> Observed:
     """Add a signing certificate, once."""
     found = work.service_principal
     held = {certificate.thumbprint for certificate in found.certificates}
+    await _let_time_pass(parts, found.certificates, now)
     async with intent(parts, work, step.name, now, held.__contains__) as attempt:
         added = await parts.graph.add_certificate(found.object_id, step.subject, step.ends)
         attempt.answer = added.thumbprint
@@ -68,10 +82,7 @@ async def mint_secret(parts: Parts, step: steps.MintSecret, work: Work, now: dat
     """Mint a client secret, once, and stage it; its value lives in one local variable between the two."""
     application = work.application
     held = {password.key_id for password in application.passwords}
-    youngest = max((password.starts for password in application.passwords), default=None)
-    if youngest and now - youngest < timedelta(seconds=CREDENTIAL_PAUSE):
-        # The vault dates versions in whole seconds too: two of one second could not be told apart.
-        await parts.wait(CREDENTIAL_PAUSE)
+    await _let_time_pass(parts, application.passwords, now)
     async with intent(parts, work, step.name, now, held.__contains__) as attempt:
         minted, secret = await parts.graph.add_password(application, step.display_name, step.ends)
         attempt.answer = minted.key_id
