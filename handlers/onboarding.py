@@ -8,29 +8,27 @@ one observes afresh and finds only what is missing.
 """
 
 import asyncio
-import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from clients.graph.together import together
 from clients.ledger import Changed
 from clients.tenant import Held, Tenant, Work
+from clients.tenant.failing import tell_failed
 from clients.tenant.leasing import BUSY_PAUSE
 from sso import offboarding, permissions
 from sso.assignment import OVERDUE
 from sso.budget import cost
 from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
 from sso.handoff import IdentityProvider, admin_consent_url
-from sso.letters import Asked, compose_consent_needed, compose_operation_failed
-from sso.model import OperationId, Principal
+from sso.letters import compose_consent_needed
+from sso.model import OperationId
 from sso.observed import Observed, learned, remember
 from sso.onboarding import plan
 from sso.operation import REPLICATION_LIMIT, Kind, Operation, What, fail, planned, took, wait
 from sso.request import from_json
 from sso.steps import Assign, Plan, Step, at_once
 from vendors.profile import OidcProfile
-
-_log = logging.getLogger(__name__)
 
 PATIENCE = 20.0  # seconds that one run may wait for replication; more goes through the queue (design 5)
 RUN_LIMIT = timedelta(minutes=5)  # that one run may take; the host's limit is twice that
@@ -250,7 +248,7 @@ class _Run:
             self.request.key,
             self.profile.name,
             organisation=self.tenant.organisation,
-            owner=await self._owner(),
+            owner=await self.tenant.find_principal(self.request.owner),
             operation=self.operation.id,
             scopes=self.profile.oidc.scopes,
             consent_url=admin_consent_url(provider),
@@ -258,22 +256,5 @@ class _Run:
         await self.tenant.mail(letter)
 
     async def _fail(self, reasons: tuple[Reason, ...]) -> None:
-        await self._save(fail(self.operation, reasons, self.now))
-        try:
-            letter = compose_operation_failed(
-                self.request.key,
-                self.profile.name,
-                organisation=self.tenant.organisation,
-                owner=await self._owner(),
-                operation=self.operation.id,
-                kind=self.operation.kind,
-                reasons=reasons,
-                asked=Asked(self.request.requested_by, self.request.ticket),
-            )
-            await self.tenant.mail(letter)
-        except GatehouseError as error:
-            # The state is written; who asks for the operation reads why. The mail may be what failed.
-            _log.warning("The owner could not be told of operation %s: %s", self.operation.id, error)
-
-    async def _owner(self) -> Principal | None:
-        return await self.tenant.find_principal(self.request.owner)
+        await self._save(fail(self.operation, reasons, self.now, tells=True))
+        await tell_failed(self.tenant, self.operation)

@@ -9,9 +9,9 @@ from typing import Any
 
 from clients.ledger import Changed
 from clients.tenant import Tenant
+from clients.tenant.failing import tell_failed
 from clients.tenant.parts import RACES
-from sso.errors import GatehouseError, NotReady, Reason, Refused
-from sso.letters import compose_operation_failed
+from sso.errors import NotReady, Reason, Refused
 from sso.model import OperationId
 from sso.operation import Operation, State, fail, replayed
 from vendors.slug import parse_slug
@@ -19,6 +19,7 @@ from vendors.slug import parse_slug
 _log = logging.getLogger(__name__)
 
 SWEEP_AGE = timedelta(minutes=2)  # how long an operation's time must have passed before the sweep takes it up
+TELL_WITHIN = timedelta(days=1)  # the mail of a failure: by then the nightly summary has named it
 
 
 async def find(tenant: Tenant, operation_id: str) -> Operation:
@@ -105,16 +106,19 @@ async def _reopen_batches(tenant: Tenant, operation_id: OperationId, now: dateti
 async def sweep(tenant: Tenant, now: datetime) -> int:
     """Send the message of every unfinished operation whose time passed two minutes ago; returns how many.
 
-    This is what makes "operation written, message lost" harmless, whoever died in between.
+    This is what makes "operation written, message lost" harmless, whoever died in between; the same for the mail of one
+    that failed.
     """
-    sent = 0
-    async for operation in tenant.ledger.due_operations(now - SWEEP_AGE * tenant.settings.wait_scale):
+    sent, before = 0, now - SWEEP_AGE * tenant.settings.wait_scale
+    async for operation in tenant.ledger.due_operations(before):
         try:
             await tenant.queues.send(operation.queue, operation.id)
         except NotReady as error:
             _log.warning("The sweep could not send operation %s: %s", operation.id, error)
         else:
             sent += 1
+    async for operation in tenant.ledger.failed_untold(now - TELL_WITHIN, before):
+        await tell_failed(tenant, operation)
     return sent
 
 
@@ -159,25 +163,7 @@ async def give_up(tenant: Tenant, queue: str, message: bytes, reason: str, deque
     detail = f"A message on '{queue}' failed {dequeue_count} times and was put aside: {reason}. Replay the operation."
     reasons = (Reason("operation", detail),)
     try:
-        await tenant.ledger.replace_operation(fail(operation, reasons, now))
+        failed = await tenant.ledger.replace_operation(fail(operation, reasons, now, tells=True))
     except Changed:
         return  # a run was faster: the operation moves after all
-    await _tell(tenant, operation, reasons)
-
-
-async def _tell(tenant: Tenant, operation: Operation, reasons: tuple[Reason, ...]) -> None:
-    key = operation.key
-    owner = operation.request.get("owner")
-    try:
-        letter = compose_operation_failed(
-            key,
-            tenant.catalog.load(key.vendor).name if key else None,
-            organisation=tenant.organisation,
-            owner=await tenant.find_principal(owner) if owner else None,
-            operation=operation.id,
-            kind=operation.kind,
-            reasons=reasons,
-        )
-        await tenant.mail(letter)
-    except GatehouseError as error:
-        _log.warning("The owner could not be told of operation %s: %s", operation.id, error)
+    await tell_failed(tenant, failed)

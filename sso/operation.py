@@ -74,6 +74,7 @@ class Operation:
     waiting_for: Waiting | None = None
     reasons: tuple[Reason, ...] = ()
     handed_off: bool = False
+    to_tell: bool = False  # failed, and the mail that says so is not known to be sent
     etag: str | None = field(default=None, compare=False)
 
     @property
@@ -163,14 +164,15 @@ def wait(operation: Operation, what: What, whom: str, now: datetime, until: date
     )
 
 
-def fail(operation: Operation, reasons: tuple[Reason, ...], now: datetime) -> Operation:
-    """The operation at an end that somebody must look at."""
+def fail(operation: Operation, reasons: tuple[Reason, ...], now: datetime, *, tells: bool = False) -> Operation:
+    """The operation at an end that somebody must look at; `tells` where that is mailed beside the nightly summary."""
     steps = list(operation.steps)
     for number, record in enumerate(steps):
         if record.state == "planned":
             steps[number] = replace(record, state="failed", at=now)
             break
-    return replace(operation, state="failed", reasons=reasons, waiting_for=None, changed=now, steps=tuple(steps))
+    failed = replace(operation, state="failed", reasons=reasons, waiting_for=None, changed=now, steps=tuple(steps))
+    return replace(failed, to_tell=tells)
 
 
 def settle(

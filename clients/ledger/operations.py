@@ -89,6 +89,12 @@ class OperationRows(Table):
         async for row in self._query(query, {"since": instant(moment)}):
             yield read(_OPERATION, row)
 
+    async def failed_untold(self, since: datetime, before: datetime) -> AsyncIterator[Operation]:
+        """The operations that failed in this span, and whose mail is not known to be sent."""
+        query = "PartitionKey eq 'operation' and to_tell eq true and changed ge @since and changed lt @before"
+        async for row in self._query(query, {"since": instant(since), "before": instant(before)}):
+            yield replace(read(_OPERATION, row), etag=etag_of(row))
+
     async def newest_of(self, key: Key | None, kind: Kind) -> Operation | None:
         """The newest operation of one kind of a key, or of none; finished or not."""
         query = "PartitionKey eq 'operation' and kind eq @kind and key eq @key"
@@ -187,6 +193,7 @@ def _index(operation: Operation) -> dict[str, Any]:
         "unfinished": not operation.finished,
         "not_before": instant(operation.not_before),
         "changed": instant(operation.changed),
+        "to_tell": operation.state == "failed" and operation.to_tell,
     }
 
 

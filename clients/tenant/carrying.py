@@ -1,7 +1,6 @@
 """Carrying on an operation that decides by itself what is next: whatever stops a run becomes the operation's state."""
 
 import contextlib
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,13 +9,11 @@ from datetime import datetime, timedelta
 from clients.ledger import Changed
 from clients.tenant import Tenant, people
 from clients.tenant.braking import pass_brake
+from clients.tenant.failing import tell_failed
 from sso import following
 from sso.assignment import OVERDUE, Change
-from sso.errors import GatehouseError, NotReady, Reason, Refused, TenantError
-from sso.letters import compose_operation_failed
+from sso.errors import NotReady, Reason, Refused, TenantError
 from sso.operation import REPLICATION_LIMIT, Operation, StepRecord, What, fail, wait
-
-_log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(hours=1)  # for what people must do, such as granting a permission
 
@@ -114,20 +111,8 @@ class Carrying(ABC):
 
     async def fail(self, reasons: tuple[Reason, ...]) -> None:
         """End it where somebody must look, and tell the operators."""
-        await self.save(fail(self.operation, reasons, self.now))
-        letter = compose_operation_failed(
-            None,
-            None,
-            organisation=self.tenant.organisation,
-            owner=None,
-            operation=self.operation.id,
-            kind=self.operation.kind,
-            reasons=reasons,
-        )
-        try:
-            await self.tenant.mail(letter)
-        except GatehouseError as error:
-            _log.warning("The operators could not be told of operation %s: %s", self.operation.id, error)
+        await self.save(fail(self.operation, reasons, self.now, tells=True))
+        await tell_failed(self.tenant, self.operation)
 
     def waiting(self, what: What, whom: str, until: datetime) -> Operation:
         """The operation as it waits."""

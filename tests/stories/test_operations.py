@@ -2,6 +2,9 @@
 
 import pytest
 
+import handlers.operations
+from sso.operation import Operation
+from tests.stories.hostless import Hostless
 from tests.world import VENDORS, World
 
 
@@ -20,6 +23,42 @@ async def test_failed_operation_is_replayed_from_what_is_there_now(world: World)
     collected = await world.collect("thoropass")
     assert collected["acknowledged"], collected["reason"]
     assert (await world.sign_in("thoropass"))["signed_in"]
+
+
+async def _fails_untold(hostless: Hostless) -> Operation:
+    """An onboarding that fails for want of addresses, while no mail can be sent; afterwards it can."""
+    refused = {"operation": "users.user.sendMail", "fault": "refuse", "times": None}
+    await hostless.world.control("PUT", "/switches", {"presets": "none"})
+    await hostless.world.control("PUT", "/faults", [refused])
+    accepted = await hostless.accept("thoropass")
+    await hostless.run_all()
+    await hostless.world.control("PUT", "/faults", [])
+    failed = await hostless.operation(accepted.id)
+    assert (failed.state, await hostless.world.mailbox()) == ("failed", [])
+    return failed
+
+
+async def test_mail_of_a_failure_that_was_cut_is_sent_by_the_sweep_once(hostless: Hostless) -> None:
+    """What failed and was told nobody is told once two minutes have passed; then never again."""
+    failed = await _fails_untold(hostless)
+    await hostless.sweep()
+    assert await hostless.world.mailbox() == []  # the run that failed may be about to
+    for _ in range(2):
+        await hostless.pass_time(minutes=3)
+        await hostless.sweep()
+        (mail,) = await hostless.world.mailbox()
+        assert mail["to"] == ["app-owner@contoso.com"]
+        assert failed.id in mail["text"]
+        assert failed.reasons[0].detail.split()[0] in mail["text"]
+
+
+async def test_failure_that_is_replayed_before_anybody_was_told_is_told_no_more(hostless: Hostless) -> None:
+    """Once somebody has looked after it, the mail of what failed is void."""
+    failed = await _fails_untold(hostless)
+    await handlers.operations.replay(hostless.tenant, failed.id, hostless.now)
+    await hostless.pass_time(minutes=3)
+    await handlers.operations.sweep(hostless.tenant, hostless.now)
+    assert await hostless.world.mailbox() == []
 
 
 async def test_waiting_operation_is_replayed_without_a_second_mail(world: World) -> None:
