@@ -66,11 +66,11 @@ async def preview(tenant: Tenant, body: object, now: datetime) -> dict[str, Any]
             decision, notes = Decision(), ["Is in GATEHOUSE_EXCLUDED_GROUP: nothing is changed."]
         items.append(_item(one, [entry.sentence for entry in wanted], decision, notes))
     if not asked.person:
-        items = [item for item in items if item["grants"] or item["removals"] or item["later"]]
+        items = [item for item in items if _changes(item) or item["told"]]
     return {
         "findings": _findings(tenant, asked.rules, there, None if asked.person else persons),
         "people": len(known),
-        "changing": sum(bool(item["grants"] or item["removals"] or item["later"]) for item in items),
+        "changing": sum(map(_changes, items)),
         "items": items[:SHOWN],
         "left_out": max(0, len(items) - SHOWN),
     }
@@ -143,8 +143,13 @@ def _item(one: Known, wanted: Sequence[str], decision: Decision, notes: Sequence
             for change in decision.later
             if change.until
         ],
+        "told": list(decision.told),
         "notes": list(notes),
     }
+
+
+def _changes(item: Mapping[str, Any]) -> bool:
+    return bool(item["grants"] or item["removals"] or item["later"])
 
 
 def _findings(

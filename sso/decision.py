@@ -3,7 +3,7 @@
 joiner, mover, rehire   what rules give is granted; what no rule gives is taken once its grace is over, on
                         applications that a rule names; others are reported and stay
 leaver                  every assignment of one's own is taken; access through a group is told
-reconcile               as a mover, but taken only where the vendor's profile says `authoritative`
+reconcile               as a mover where the vendor's profile says `authoritative`; elsewhere it is only told
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,6 +68,7 @@ class Decision:
     grants: tuple[AccessChange, ...] = ()
     removals: tuple[AccessChange, ...] = ()
     later: tuple[AccessChange, ...] = ()
+    told: tuple[str, ...] = ()  # what differs from the rules and is not mended
     notes: tuple[str, ...] = ()  # what stays as it is although a rule or a reader might expect otherwise
 
     @property
@@ -98,6 +99,10 @@ def decide(
     unclear = {entry.key for entry in wanted} - set(roles)  # wanted, and cannot be given as it is wanted
     removals: list[AccessChange] = []
     later: list[AccessChange] = []
+    told: list[str] = []
+    if cause == "reconcile":
+        told += [_not_given(one) for one in grants if not offered[one.key].authoritative]
+        grants = [one for one in grants if offered[one.key].authoritative]
     for one in held:
         application = offered.get(one.key)
         if application is None or roles.get(one.key) == one.role_id or one.key in unclear:
@@ -106,13 +111,18 @@ def decide(
         if one.key not in entitlements.grace_days:
             notes.append(f"Keeps {label}: no rule names {one.key}.")
         elif cause == "reconcile" and not application.authoritative:
-            notes.append(f"Keeps {label}, which no rule gives: the profile of {one.key.vendor} is not authoritative.")
+            told.append(f"Keeps {label}, which no rule gives: the profile of {one.key.vendor} is not authoritative.")
         else:
             lost = min(since, (losing or {}).get((one.key, one.role_id), since))
             until = lost + timedelta(days=entitlements.grace_days[one.key])
             change = _taken(one, application, "no rule gives it any more", until if until > now else None)
             (later if change.until else removals).append(change)
-    return Decision(tuple(grants), tuple(removals), tuple(later), tuple(notes))
+    return Decision(tuple(grants), tuple(removals), tuple(later), tuple(told), tuple(notes))
+
+
+def _not_given(one: AccessChange) -> str:
+    given = one.sentence.removesuffix(".")
+    return f"{given}; the profile of {one.key.vendor} is not authoritative, so reconciling does not give it."
 
 
 def _granted(

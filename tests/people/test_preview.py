@@ -60,6 +60,12 @@ async def test_preview_tells_the_whole_story(ours: Hostless) -> None:
     """One person, an event, everyone, changed rules, an excluded person: each is told, and nothing is written."""
     one = await _preview(ours, person="app-owner@contoso.com")
     (item,) = one["items"]
+    assert item["grants"] == []  # a reconcile gives only where the vendor's profile is authoritative
+    (told,) = item["told"]
+    assert told.startswith("member of Identity Team: hellotracks by rule 2; the profile of hellotracks is not")
+
+    joined = await _preview(ours, event=_event("joiner", ours.now, "app-owner@contoso.com"))
+    (item,) = joined["items"]
     assert item["grants"] == ["member of Identity Team: hellotracks by rule 2."]
 
     moved = await _preview(ours, event=_event("mover", ours.now, department="Legal"))
@@ -78,7 +84,8 @@ async def test_preview_tells_the_whole_story(ours: Hostless) -> None:
     assert [(finding["kind"], finding["rule"]) for finding in everyone["findings"]] == [("dead", 3)]
     sales = [user for user in (await ours.world.dump())["users"] if user["department"] == "Sales"]
     able = [user for user in sales if user["accountEnabled"] and user["userType"] == "Member"]
-    assert everyone["changing"] == len(able) - 1 + 1  # all of Sales but B.Simon, and the one of the Identity Team
+    assert everyone["changing"] == 0
+    assert len(everyone["items"]) == len(able) - 1 + 1  # all of Sales but B.Simon, and the one of the Identity Team
     assert everyone["people"] > 300
 
     text = RULES.replace('"Sales"', '"Legal"').replace('"hellotracks"', '"zoom"')

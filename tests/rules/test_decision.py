@@ -53,7 +53,13 @@ def _decide(
     )
 
 
-@pytest.mark.parametrize("cause", ["joiner", "mover", "rehire", "reconcile"])
+def _told(department: str, held: tuple[Held, ...]) -> tuple[str, ...]:
+    """What a reconcile only tells."""
+    person = Person(attributes_of({"department": department})[0])
+    return decide("reconcile", entitled(person, RULES), held, OFFERED, RULES, since=NOW, now=NOW).told
+
+
+@pytest.mark.parametrize("cause", ["joiner", "mover", "rehire"])
 def test_what_rules_give_is_granted_once(cause: Cause) -> None:
     """A person without access gets what the rules give, with the reason; who has it already gets nothing."""
     grants, taken, notes = _decide(cause, "Sales", ())
@@ -94,11 +100,16 @@ def test_leaver_loses_everything_of_ours_at_once() -> None:
     ]
 
 
-def test_reconcile_takes_only_where_the_profile_is_authoritative() -> None:
-    """SmartTrace's profile says so and ClickTime's does not, which is reported."""
-    _, taken, notes = _decide("reconcile", "Legal", HOLDS_ALL)
+def test_reconcile_gives_and_takes_only_where_the_profile_is_authoritative() -> None:
+    """SmartTrace's profile says so and ClickTime's does not: what differs there is told."""
+    _, taken, _ = _decide("reconcile", "Legal", HOLDS_ALL)
     assert taken == ["Loses smarttrace/emea/User: no rule gives it any more."]
-    assert "Keeps clicktime/User, which no rule gives: the profile of clicktime is not authoritative." in notes
+    (told,) = _told("Legal", HOLDS_ALL)
+    assert told == "Keeps clicktime/User, which no rule gives: the profile of clicktime is not authoritative."
+    grants, _, _ = _decide("reconcile", "Engineering", ())
+    assert grants == ["Engineering: smarttrace/emea by rule 2."]
+    (told,) = _told("Engineering", ())
+    assert told.startswith("Engineering: clicktime/Editor by rule 2; the profile of clicktime is not authoritative")
 
 
 def test_role_that_is_not_offered_takes_nothing_away() -> None:
