@@ -110,14 +110,18 @@ async def sweep(tenant: Tenant, now: datetime) -> int:
     that failed.
     """
     sent, before = 0, now - SWEEP_AGE * tenant.settings.wait_scale
-    async for operation in tenant.ledger.due_operations(before):
+    failed = []
+    async for operation in tenant.ledger.left_over(before, now - TELL_WITHIN):
+        if operation.finished:
+            failed.append(operation)
+            continue
         try:
             await tenant.queues.send(operation.queue, operation.id)
         except NotReady as error:
             _log.warning("The sweep could not send operation %s: %s", operation.id, error)
         else:
             sent += 1
-    async for operation in tenant.ledger.failed_untold(now - TELL_WITHIN, before):
+    for operation in failed:
         await tell_failed(tenant, operation)
     return sent
 

@@ -67,10 +67,14 @@ class OperationRows(Table):
                 return found[:-1], found[-2].id
         return found, None
 
-    async def due_operations(self, before: datetime) -> AsyncIterator[Operation]:
-        """Unfinished operations whose `not_before` passed before this moment."""
-        query = "PartitionKey eq 'operation' and unfinished eq true and not_before lt @before"
-        async for row in self._query(query, {"before": instant(before)}):
+    async def left_over(self, before: datetime, failed_since: datetime) -> AsyncIterator[Operation]:
+        """What runs that died may have left: whose time passed before this moment, or who failed and told nobody."""
+        # The SDK finds a parameter between blanks only.
+        query = (
+            "PartitionKey eq 'operation' and ( ( unfinished eq true and not_before lt @before )"
+            " or ( to_tell eq true and changed ge @since and changed lt @before ) )"
+        )
+        async for row in self._query(query, {"before": instant(before), "since": instant(failed_since)}):
             yield replace(read(_OPERATION, row), etag=etag_of(row))
 
     async def unfinished_of(self, key: Key) -> list[Operation]:
@@ -88,12 +92,6 @@ class OperationRows(Table):
         query = "PartitionKey eq 'operation' and state eq 'failed' and changed ge @since"
         async for row in self._query(query, {"since": instant(moment)}):
             yield read(_OPERATION, row)
-
-    async def failed_untold(self, since: datetime, before: datetime) -> AsyncIterator[Operation]:
-        """The operations that failed in this span, and whose mail is not known to be sent."""
-        query = "PartitionKey eq 'operation' and to_tell eq true and changed ge @since and changed lt @before"
-        async for row in self._query(query, {"since": instant(since), "before": instant(before)}):
-            yield replace(read(_OPERATION, row), etag=etag_of(row))
 
     async def newest_of(self, key: Key | None, kind: Kind) -> Operation | None:
         """The newest operation of one kind of a key, or of none; finished or not."""

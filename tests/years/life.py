@@ -21,7 +21,6 @@ from vendors.profile import OidcProfile
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-FAR = timedelta(days=4000)
 PATIENCE = 3  # times that a vendor tries, before its owner asks for a new hand-off
 NOBODY = Caller(None, None)
 
@@ -74,9 +73,9 @@ class Life:
         return self.host.now
 
     def eventful(self, day: datetime) -> bool:
-        """Whether some deadline falls on a day, or a vendor acts on it."""
+        """Whether some deadline falls on a day or in the hour before it, or a vendor acts then."""
         acts = (hand.acts for hand in self.hands.values())
-        return any(day <= moment < day + DAY for moment in (*self.deadlines, *acts))
+        return any(day - HOUR <= moment < day + DAY for moment in (*self.deadlines, *acts))
 
     async def hour(self, now: datetime) -> None:
         """The timers tick, what they bring up is carried out, and whoever has something to do does it."""
@@ -142,7 +141,7 @@ class Life:
         await self._look_at_credentials()
         newest: dict[Key, Operation] = {}
         unfinished: set[Key] = set()
-        async for operation in self.host.tenant.ledger.due_operations(self.now + FAR):
+        async for operation in self.host.tenant.ledger.unfinished():
             assert operation.key is not None
             waiting = operation.waiting_for
             unfinished.add(operation.key)

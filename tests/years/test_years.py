@@ -86,11 +86,7 @@ async def test_years_pass(life: Life) -> None:
     ):
         watch = Watch(life, reader, FROZEN)
         try:
-            ended = await _live(watch, begins, begins + MONTHS * MONTH)
-            mails = await life.host.world.mailbox()
-            watch.escalations(mails, ended)
-            watch.reminders(mails)
-            await watch.whole()
+            await watch.end(await _live(watch, begins, begins + MONTHS * MONTH))
         except AssertionError as error:
             faults = [f"{hit['at']} {hit['fault']} {hit['operation']}" for hit in await life.host.take_stock()]
             told = "\n".join([str(error), f"GATEHOUSE_SEED={SEED} repeats it. The last faults and kills before:"])

@@ -1,7 +1,7 @@
 """What must hold in all these years, looked at after every hour, at every kill, and at the end."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -122,21 +122,31 @@ class Watch:
         hand = self.life.hands.get(key)
         return hand is not None and hand.temper == "silent"
 
-    def escalations(self, mails: Sequence[Mapping[str, Any]], ended: Sequence[tuple[Key, datetime]]) -> None:
-        """At the end: of each old credential that came to its end unreplaced, both were warned in time, and once."""
+    async def end(self, ended: Sequence[tuple[Key, datetime]]) -> None:
+        """At the end, after all the years: what was mailed, and what is left; tells everything that is amiss."""
+        mails = await self.life.host.world.mailbox()
+        amiss = [*self._escalations(mails, ended), *self._reminders(mails), *await self._whole()]
+        assert not amiss, "\n".join(amiss)
+
+    def _escalations(self, mails: Sequence[Mapping[str, Any]], ended: Sequence[tuple[Key, datetime]]) -> Iterator[str]:
+        """Of each old credential that came to its end unreplaced, both were warned in time, and once."""
         for key, end in ended:
             name = key.display_name(self.life.host.tenant.catalog.load(key.vendor).name)
             told = [mail for mail in mails if mail["subject"].startswith(f"{name}: the old ")]
             warned = [mail for mail in told if f" ends on {end:%Y-%m-%d}" in mail["subject"]]
-            assert warned, f"nobody was warned that what {key} uses ends on {end}"
+            if not warned:
+                yield f"nobody was warned that what {key} uses ends on {end}"
+                continue
             at = datetime.fromisoformat(warned[0]["at"])
-            assert end - WARN_BEFORE - HOUR <= at <= end - WARN_BEFORE + 2 * HOUR, (key, end, at)
-            assert set(warned[0]["to"]) == {"app-owner@contoso.com", "identity-team@contoso.com"}
+            if not end - WARN_BEFORE - HOUR <= at <= end - WARN_BEFORE + 2 * HOUR:
+                yield f"people were warned on {at} that what {key} uses ends on {end}"
+            if set(warned[0]["to"]) != {"app-owner@contoso.com", "identity-team@contoso.com"}:
+                yield f"of the end of {key} were warned {warned[0]['to']}"
             self.seen["escalations"] += 1
             self.seen["escalations that came twice"] += len(warned) - 1
 
-    def reminders(self, mails: Sequence[Mapping[str, Any]]) -> None:
-        """At the end: who was waited for was reminded week by week, and of nothing twice but where a run was killed."""
+    def _reminders(self, mails: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Who was waited for was reminded week by week, and of nothing twice but where a run was killed."""
         sent: dict[str, list[datetime]] = defaultdict(list)
         for mail in mails:
             if mail["subject"].startswith("Reminder: "):
@@ -146,21 +156,26 @@ class Watch:
             for sooner, later in pairwise(times):
                 gap = later - sooner
                 self.seen["reminders that came twice"] += gap < WEEK - HOUR
-                assert gap <= WEEK + DAY + self.longest_freeze, f"{reference}: reminded on {sooner}, then on {later}"
+                if gap > WEEK + DAY + self.longest_freeze:
+                    yield f"{reference}: reminded on {sooner}, then on {later}"
+        doubled = self.seen["escalations that came twice"] + self.seen["reminders that came twice"]
+        if doubled > len(self.life.host.killed):
+            yield f"{doubled} mails came twice, and {len(self.life.host.killed)} runs were killed"
 
-    async def whole(self) -> None:
-        """At the end: one application of each key, every credential of ours in the vault, nothing staged or doubled."""
+    async def _whole(self) -> list[str]:
+        """One application of each key, every credential of ours in the vault, nothing staged."""
         life, dump = self.life, await self.life.host.world.dump()
         names = Counter(application.get("uniqueName") for application in dump["applications"])
-        assert {names[key.marker] for key in life.clients} == {1}
+        amiss = [f"{names[key.marker]} applications are {key}" for key in life.clients if names[key.marker] != 1]
         for key in life.clients:
             versions = dump["vault"].get(key.secret_name, {"versions": []})["versions"]
             staged = dump["vault"].get(key.staged_secret_name, {"versions": []})["versions"]
             known = {version["tags"]["key-id"] for version in versions if version["enabled"]}
             if isinstance(life.host.tenant.catalog.load(key.vendor), OidcProfile):
                 ours = set(life.held[key]) - set(self.foreign)
-                assert ours == known, f"{key}: credentials {ours}, enabled versions {known}"
+                if ours != known:
+                    amiss.append(f"{key}: credentials {ours}, enabled versions {known}")
                 self.seen["secrets at the end"] += len(ours)
-            assert not [version for version in staged if version["enabled"]], f"{key}: a version is still staged"
-        doubled = self.seen["escalations that came twice"] + self.seen["reminders that came twice"]
-        assert doubled <= len(life.host.killed), "mails came twice where no run was killed"
+            if any(version["enabled"] for version in staged):
+                amiss.append(f"{key}: a version is still staged")
+        return amiss
