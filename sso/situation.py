@@ -1,13 +1,14 @@
 """The situation that a plan is made in: a request beside what was observed, and the facts that follow from the two.
 
-Nothing is decided here: the tables of `rotation` and `rollover` and the plan of `onboarding` decide by these facts.
+Nothing is planned here: the tables of `rotation` and `rollover` and the plan of `onboarding` decide by these facts.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sso import app_management, rollover, rotation
+from sso import rollover, rotation
+from sso.app_management import forbids_secrets
 from sso.deployment import Deployment
 from sso.handoff import facts_of
 from sso.model import Application, KeyId, PasswordCredential, ServicePrincipal, Thumbprint, TokenSigningCertificate
@@ -16,7 +17,7 @@ from sso.page import Page, next_reminder, secret_is_spent, state_at
 from sso.request import Onboarding
 from sso.told import handoff
 from sso.wanted import Wanted
-from vendors.profile import GallerySource, OidcProfile, Profile, SamlProfile
+from vendors.profile import GallerySource, OidcProfile, Profile
 from vendors.windows import over
 
 LIVE = frozenset({"open", "collected", "acknowledged"})  # pages that can be used, or have been
@@ -60,7 +61,8 @@ class Situation:
         return self.application.passwords if self.application else ()
 
     @property
-    def _created(self) -> datetime:
+    def created(self) -> datetime:
+        """When the application was made, or is: policies count for those that are made after a day."""
         return self.application.created if self.application else self.now
 
     @cached_property
@@ -73,25 +75,13 @@ class Situation:
             succeed = KeyId(page.credential) if page.credential and in_vain else None
         return rotation.SecretFacts(self.request.key, self._passwords, self.observed.versions, self.now, succeed)
 
-    @property
-    def mints(self) -> bool:
-        """Whether a client secret is missing."""
-        return isinstance(self.profile, OidcProfile) and (rotation.next_step(self.secrets) is rotation.SecretStep.MINT)
-
-    @property
+    @cached_property
     def forbidden(self) -> bool:
         """Whether what is missing is a client secret that the tenant's policy does not allow."""
-        return self.mints and app_management.forbids_secrets(self.observed.policy, self._created)
-
-    def secret_life(self, profile: OidcProfile) -> timedelta:
-        """How long a client secret minted now lives: as the profile says, and as the tenant's policy allows."""
-        wanted = timedelta(days=profile.oidc.secret.lifetime_days)
-        return app_management.secret_life(wanted, self.observed.policy, self._created)
-
-    def certificate_life(self, profile: SamlProfile) -> timedelta:
-        """The same of a signing certificate."""
-        wanted = timedelta(days=profile.saml.certificate.lifetime_days)
-        return app_management.certificate_life(wanted, self.observed.policy, self._created)
+        missing = isinstance(self.profile, OidcProfile) and (
+            rotation.next_step(self.secrets) is rotation.SecretStep.MINT
+        )
+        return missing and forbids_secrets(self.observed.policy, self.created)
 
     # What is told
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from sso import rollover, rotation, steps
-from sso.app_management import of_days
+from sso.app_management import certificate_life, of_days, secret_life
 from sso.situation import Situation
 from sso.steps import Pause, Step
 from vendors.profile import OidcProfile, Profile, SamlProfile
@@ -61,7 +61,8 @@ def pause(situation: Situation) -> Pause | None:
 
 def _secret(situation: Situation, profile: OidcProfile) -> Iterator[Step]:
     facts, name = situation.secrets, profile.name
-    wanted, life = timedelta(days=profile.oidc.secret.lifetime_days), situation.secret_life(profile)
+    wanted = timedelta(days=profile.oidc.secret.lifetime_days)
+    life = secret_life(wanted, situation.observed.policy, situation.created)
     mint = steps.MintSecret(
         sentence=f"Mint a client secret of {of_days(life, wanted)} and stage it in the vault.",
         display_name=f"{situation.request.key.marker} {situation.now:%Y-%m-%d}",
@@ -122,7 +123,8 @@ def _first_certificate(situation: Situation, profile: SamlProfile) -> Iterator[S
 
 
 def _add_certificate(situation: Situation, profile: SamlProfile) -> Step:
-    wanted, life = timedelta(days=profile.saml.certificate.lifetime_days), situation.certificate_life(profile)
+    wanted = timedelta(days=profile.saml.certificate.lifetime_days)
+    life = certificate_life(wanted, situation.observed.policy, situation.created)
     return steps.AddCertificate(
         sentence=f"Add a signing certificate of {of_days(life, wanted)}, not yet active.",
         subject=rollover.subject(situation.request.key),
